@@ -1,0 +1,1 @@
+"""THE MACHINE: stimuli in, events and commands out; pure."""
