@@ -1,0 +1,391 @@
+"""What a store promises, in values and protocols; SQLite and memory both keep it.
+
+The journal is the truth: for every run an unbroken sequence of records (encoded events), numbered from 1. A
+*change* is what one decision adds to one run, and it is all or nothing. The sequence number is the fence: a
+change says which number it continues from, and when somebody else has written that number already, this
+change fails alone and nothing of it is kept.
+
+A change that carries records only is the hot path: it touches one table. Everything else that a change may
+carry (a new summary for the lists, the messages that caused it, a slot that it takes) happens in the same
+transaction.
+
+Threads: `Journal.commit` and `Journal.start` never block and are called from the loop's thread. Their
+callbacks run in the loop's thread, once for a whole group, in the order of the commits. Every other method
+may be called from any thread and blocks for as long as one short transaction takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Literal, NewType, Protocol, TypeAlias
+
+from towpath.errors import Refused
+
+RunNumber = NewType("RunNumber", int)
+"""What people type; given by the store, rising, never used twice."""
+RunId = NewType("RunId", str)
+"""What machines use; given by the caller, unique for ever."""
+OwnerId = NewType("OwnerId", str)
+"""One process that drives runs, for as long as it lives."""
+MessageId = NewType("MessageId", int)
+
+Microseconds: TypeAlias = int
+"""A moment: microseconds since 1970 in UTC."""
+Record: TypeAlias = tuple[int, Microseconds, bytes]
+"""(sequence, at, encoded event); a plain tuple because thousands of them pass every second."""
+
+RECORD_BYTES_MAX = 16 * 1024 * 1024
+"""One encoded event; a longer one fails its change with LimitExceeded."""
+STIMULUS_BYTES_MAX = 1024 * 1024
+"""One message in a mailbox."""
+MAILBOX_MESSAGES_MAX = 10_000
+"""Messages that wait for one run; one more is refused."""
+PAGE_ROWS_MAX = 1_000
+"""Rows that one page of a list may hold."""
+QUEUED_CHANGES_MAX = 200_000
+"""Changes that wait for the writer; one more is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """The text that a run started with, kept for as long as a run needs it."""
+
+    digest: str
+    """sha256 of the text, in hex."""
+    text: str
+    path: str | None = None
+    commit: str | None = None
+    """The Git commit that the text came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place in a concurrency group: either held (guarded: refused with SlotsFull) or queued for."""
+
+    group: str
+    maximum: int = 1
+    enter: Literal["hold", "queue"] = "hold"
+    in_turn: bool = True
+    """Refuse to hold while an earlier run of the group still queues."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the lists show of a run and what changes while it goes on; always given as a whole.
+
+    A run whose *ended_at* is set is closed: it holds no slot and waits in no queue any more.
+    """
+
+    status: str
+    waiting_for: str | None = None
+    waiting_since: Microseconds | None = None
+    started_at: Microseconds | None = None
+    ended_at: Microseconds | None = None
+    outcome: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be accepted: its row, its definition and its first records become durable together."""
+
+    id: RunId
+    workflow: str
+    definition: Definition
+    owner: OwnerId | None
+    started_by: str
+    accepted_at: Microseconds
+    summary: Summary
+    records: tuple[Record, ...]
+    """Sequences 1, 2, …; the first one must allow the row to be rebuilt."""
+    kind: str = "task"
+    environment: str | None = None
+    origin: RunNumber | None = None
+    """The run that this one continues, repeats, undoes or is a child of."""
+    origin_reason: str | None = None
+    """Why: `child`, `retry`, `rerun`, `rollback`, …"""
+    start_key: str | None = None
+    """At most one run for each key, for ever."""
+    slot: Slot | None = None
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    took: tuple[Taken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A run was accepted; *existing*: its start key had started it before and nothing was written."""
+
+    number: RunNumber
+    id: RunId
+    existing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A message that a change takes out of the mailbox, with what its sender may read as the answer."""
+
+    message: MessageId
+    reply: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one decision adds to one run. Positional: `Change(run, after, records)` is the hot path."""
+
+    run: RunNumber
+    after: int
+    """The last sequence that the decision knew of: the fence. The records go on from it without a gap."""
+    records: tuple[Record, ...]
+    summary: Summary | None = None
+    took: tuple[Taken, ...] = ()
+    holds: Slot | None = None
+    """The run leaves the queue of its group and holds a slot; SlotsFull when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run as the lists show it."""
+
+    number: RunNumber
+    id: RunId
+    workflow: str
+    kind: str
+    environment: str | None
+    definition: str
+    """The digest of its definition."""
+    started_by: str
+    origin: RunNumber | None
+    origin_reason: str | None
+    start_key: str | None
+    slot_group: str | None
+    holds_slot: bool
+    owner: OwnerId | None
+    labels: Mapping[str, str]
+    accepted_at: Microseconds
+    summary: Summary
+    last_sequence: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has not reached its end."""
+        return self.summary.ended_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs a list holds; what is empty or None does not restrict. Newest first."""
+
+    status: tuple[str, ...] = ()
+    workflow: str | None = None
+    environment: str | None = None
+    kind: str | None = None
+    owner: OwnerId | None = None
+    origin: RunNumber | None = None
+    is_open: bool | None = None
+    is_waiting: bool | None = None
+    since: Microseconds | None = None
+    """Accepted at or after."""
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    before: RunNumber | None = None
+    """The next page: rows with a smaller number than the last one seen."""
+    rows_max: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A stimulus that another process left for the owner of a run."""
+
+    id: MessageId
+    run: RunNumber
+    posted_at: Microseconds
+    stimulus: bytes
+    taken_at: Microseconds | None = None
+    reply: bytes | None = None
+
+
+class Life(Enum):
+    """What is known of the process that owns a run."""
+
+    ALIVE = "alive"
+    STOPPED = "stopped"
+    """It said goodbye."""
+    DEAD = "dead"
+    """It did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerRow:
+    """A process that drives, or drove, runs."""
+
+    id: OwnerId
+    pid: int
+    host: str
+    command: str
+    started_at: Microseconds
+    life: Life
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactRow:
+    """A file that a step kept with its run; the bytes are found by *digest*."""
+
+    run: RunNumber
+    path: str
+    """The step's path."""
+    attempt: int
+    name: str
+    digest: str
+    size: int
+    kept_at: Microseconds
+
+
+class StaleChange(Refused):
+    """Somebody else has continued the run since the decision was made; nothing of the change was kept."""
+
+
+class SlotsFull(Refused):
+    """No slot is free in the group, or an earlier run queues for it; nothing of the change was kept."""
+
+    def __init__(self, group: str, *, maximum: int) -> None:
+        super().__init__(
+            f"all {maximum} places of the concurrency group {group!r} are taken",
+            help="Wait for a run of the group to end, or cancel one.",
+        )
+        self.group = group
+        self.maximum = maximum
+
+
+class MessageTaken(Refused):
+    """A message that the change wanted to take is gone; nothing of the change was kept."""
+
+
+OnDurable: TypeAlias = Callable[[Exception | None], None]
+OnStarted: TypeAlias = Callable[[Started | Exception], None]
+Deliver: TypeAlias = Callable[..., object]
+"""How callbacks reach their thread: `loop.call_soon_threadsafe`."""
+Projection: TypeAlias = Callable[[RunNumber, Iterable[Record]], RunRow]
+"""Folds the records of a run into its row; *owner* and *last_sequence* of the result are not looked at."""
+
+
+class Journal(Protocol):
+    """The one writer of a process. Opened by a process that drives runs; readers do not need it."""
+
+    @property
+    def stopped(self) -> Exception | None:
+        """Why nothing can be written any more (full disk, I/O error, failed sync), or None. It is final."""
+
+    def commit(self, change: Change, on_durable: OnDurable) -> None:
+        """Make *change* durable, then call *on_durable* with None, or with why nothing of it was kept.
+
+        Reasons: StaleChange, SlotsFull, MessageTaken, LimitExceeded, and StoreUnavailable once it has
+        stopped.
+        """
+
+    def start(self, new: NewRun, on_started: OnStarted) -> None:
+        """Accept a run, then call *on_started* with its number, or with the reason why nothing was kept.
+
+        A start key that was used before gives the run of that time (`existing`), and writes nothing.
+        """
+
+    def close(self) -> None:
+        """Commit what is queued, then end the writer; its last callbacks are delivered."""
+
+
+class Reader(Protocol):
+    """What any process may ask at any time, while others write."""
+
+    def events(self, run: RunNumber, *, after: int = 0) -> Iterator[Record]:
+        """Stream the records of a run in order, those behind *after* only."""
+
+    def last_sequence(self, run: RunNumber) -> int:
+        """Return the sequence of the run's last record, 0 when there is none."""
+
+    def run(self, name: str | RunNumber) -> RunRow:
+        """Find a run by number, id, unique beginning of an id, or `last`; raises NotFound or Refused."""
+
+    def run_by_start_key(self, start_key: str) -> RunRow | None:
+        """Return the run that a start key has started."""
+
+    def runs(self, where: RunFilter = ...) -> tuple[RunRow, ...]:
+        """List runs, newest first, one page."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Count the runs by status."""
+
+    def definition(self, digest: str) -> Definition:
+        """Return the definition with this digest; raises NotFound."""
+
+    def artifacts(self, run: RunNumber) -> tuple[ArtifactRow, ...]:
+        """List what the steps of a run kept, in the order of keeping."""
+
+    def slots_taken(self, group: str) -> int:
+        """Count the open runs that hold a slot of the group."""
+
+    def slot_queue(self, group: str) -> tuple[RunRow, ...]:
+        """List the runs that queue for the group, first come first."""
+
+
+class Mailbox(Protocol):
+    """Stimuli from other processes for whoever owns the run: durable, in order, taken once."""
+
+    def post(self, run: RunNumber, stimulus: bytes) -> MessageId:
+        """Leave a stimulus; it is durable when this returns."""
+
+    def take(self, owner: OwnerId) -> tuple[Message, ...]:
+        """Return messages for the runs of *owner* that this object has not returned before, oldest first.
+
+        They stay in the mailbox until a change takes them (`Change.took`). Cheap: call it ten times a second.
+        """
+
+    def message(self, message: MessageId) -> Message:
+        """Look at a message, for its sender: was it taken, and what is the reply? Raises NotFound."""
+
+
+class Owners(Protocol):
+    """Who drives which run. An owner lives while its process holds a file lock, whatever the clock says."""
+
+    def enter(self, command: str) -> OwnerId:
+        """Become an owner until `leave`, or until the process ends in any way."""
+
+    def leave(self, owner: OwnerId) -> None:
+        """Say goodbye: the lock is released and the owner's runs may be claimed."""
+
+    def life(self, owner: OwnerId) -> Life:
+        """Tell whether the owner's process still lives."""
+
+    def owners(self) -> tuple[OwnerRow, ...]:
+        """List the owners that live or still own an open run."""
+
+    def claim(self, run: RunNumber, owner: OwnerId) -> bool:
+        """Take a run over from an owner that is gone, or from nobody; of several who try, one gets True."""
+
+
+class Store(Protocol):
+    """A data folder that is open."""
+
+    @property
+    def reader(self) -> Reader:
+        """What may be asked."""
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """Stimuli between processes."""
+
+    @property
+    def owners(self) -> Owners:
+        """Who drives which run."""
+
+    def open_journal(self, deliver: Deliver) -> Journal:
+        """Start the writer; *deliver* is `loop.call_soon_threadsafe`."""
+
+    def keep_artifact(self, row: ArtifactRow) -> None:
+        """Note that a step kept a file; its bytes are in `Artifacts` already. Doing it twice is harmless."""
+
+    def rebuild(self, projection: Projection) -> int:
+        """Write every row of the run list anew from the journal; returns how many."""
+
+    def close(self) -> None:
+        """Close every connection."""
