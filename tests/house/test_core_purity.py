@@ -1,7 +1,7 @@
 """The core has no clock, no randomness, no environment, no files, no network, no logging and no `await`.
 
-What cannot be imported cannot be used, so the first rule is a list of what may be imported. The second names the built-ins
-that reach outside or differ from one process to the next.
+What cannot be imported cannot be used, so the first rule is a list of what may be imported. The second names
+the built-ins that reach outside or differ from one process to the next.
 """
 
 from __future__ import annotations
@@ -74,9 +74,11 @@ def impurities(module: Module) -> list[str]:
         and each.name.partition(".")[0] not in PURE_LIBRARY
         and each.name not in TIME_VALUES
     ]
-    for node in ast.walk(module.tree):
-        if reason := impurity(node):
-            found.append(f"line {getattr(node, 'lineno', 0)}: {reason}")
+    found += [
+        f"line {getattr(node, 'lineno', 0)}: {reason}"
+        for node in ast.walk(module.tree)
+        if (reason := impurity(node))
+    ]
     return found
 
 
