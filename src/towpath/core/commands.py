@@ -1,0 +1,173 @@
+"""Orders to the world, derived from events: what has to happen because something became true.
+
+Every command has an id made of run, path and attempt. Doing one twice must be harmless, or the step says openly that it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from towpath.core import events
+from towpath.core.run import Json, Micros, Node, Path, Question, Run, RunId, Stage, Work
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True):
+    """Something that the world is asked to do for a run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The command's name within its run: the same command always has the same."""
+        return self.path
+
+
+class PerformStep(Command, frozen=True, tag="perform_step"):
+    """Perform one attempt of a script or an action, or its check."""
+
+    attempt: int
+    stage: Stage
+    work: Work
+    plan: int
+
+    @property
+    def id(self) -> str:
+        """`path#attempt`, with `:check` for the check."""
+        return f"{self.path}#{self.attempt}" + (":check" if self.stage == "check" else "")
+
+
+class SetTimer(Command, frozen=True, tag="set_timer"):
+    """Tell the core `TimerFired` when the time has come."""
+
+    purpose: Literal["due", "timeout"]
+    due: Micros
+
+    @property
+    def id(self) -> str:
+        """`path@purpose`."""
+        return f"{self.path}@{self.purpose}"
+
+
+class AwaitWindow(Command, frozen=True, tag="await_window"):
+    """Tell the core `TimerFired` when the calendar's window opens."""
+
+    window: str
+
+
+class AskPeople(Command, frozen=True, tag="ask_people"):
+    """Put a question before people."""
+
+    question: Question
+
+
+class StartChild(Command, frozen=True, tag="start_child"):
+    """Start a run of another workflow."""
+
+    child: RunId
+    plan: int
+    with_: Mapping[str, Json] = msgspec.field(name="with", default_factory=dict)
+
+
+class StopSteps(Command, frozen=True, tag="stop_steps"):
+    """Stop every attempt and every child run at and below the path; each answers by its end."""
+
+
+AnyCommand: TypeAlias = PerformStep | SetTimer | AwaitWindow | AskPeople | StartChild | StopSteps
+
+
+def commands(event: events.AnyEvent) -> tuple[AnyCommand, ...]:
+    """What *event* asks the world to do."""
+    build = _BUILDERS.get(type(event))
+    return build(event) if build else ()
+
+
+def outstanding(run: Run) -> tuple[AnyCommand, ...]:
+    """What the world still owes *run*: asked after a restart."""
+    found: list[AnyCommand] = []
+    for path in run.leaves:
+        found.extend(_owed(run.nodes[path]))
+    if not run.has_ended:
+        found.extend(
+            SetTimer(path=node.path, purpose="timeout", due=node.timeout_at)
+            for node in run.nodes.values()
+            if node.timeout_at is not None and node.is_open and node.phase == "body"
+        )
+    return tuple(found)
+
+
+def _owed(node: Node) -> list[AnyCommand]:
+    found: list[AnyCommand] = []
+    if node.status == "performing" and node.child is not None:
+        found.append(StartChild(path=node.path, child=node.child, plan=node.plan))
+    elif node.status == "performing" and node.work is not None:
+        found.append(
+            PerformStep(path=node.path, attempt=node.attempt, stage=node.stage, work=node.work, plan=node.plan)
+        )
+    elif node.status == "asking" and node.question is not None:
+        found.append(AskPeople(path=node.path, question=node.question))
+    elif node.status == "waiting" and node.awaited is not None and node.awaited.kind == "window":
+        found.append(AwaitWindow(path=node.path, window=node.awaited.name))
+    if node.due is not None:
+        found.append(SetTimer(path=node.path, purpose="due", due=node.due))
+    return found
+
+
+def _on_accepted(event: events.RunAccepted) -> tuple[AnyCommand, ...]:
+    return _timeout("", event.timeout_at)
+
+
+def _on_admitted(event: events.RunAdmitted) -> tuple[AnyCommand, ...]:
+    return _timeout("", event.timeout_at)
+
+
+def _on_started(event: events.StepStarted) -> tuple[AnyCommand, ...]:
+    if event.work is not None:
+        return (
+            PerformStep(
+                path=event.path, attempt=event.attempt, stage=event.stage, work=event.work, plan=event.plan
+            ),
+        )
+    if event.child is not None:
+        return (StartChild(path=event.path, child=event.child, plan=event.plan, with_=event.with_ or {}),)
+    return _timeout(event.path, event.timeout_at)
+
+
+def _timeout(path: Path, due: Micros | None) -> tuple[AnyCommand, ...]:
+    return () if due is None else (SetTimer(path=path, purpose="timeout", due=due),)
+
+
+def _on_retrying(event: events.StepRetrying) -> tuple[AnyCommand, ...]:
+    return (SetTimer(path=event.path, purpose="due", due=event.due),)
+
+
+def _on_wait(event: events.WaitStarted) -> tuple[AnyCommand, ...]:
+    if event.awaited.kind == "window":
+        return (AwaitWindow(path=event.path, window=event.awaited.name),)
+    if event.awaited.due is not None:
+        return (SetTimer(path=event.path, purpose="due", due=event.awaited.due),)
+    return ()
+
+
+def _on_asked(event: events.PeopleAsked) -> tuple[AnyCommand, ...]:
+    ask = AskPeople(path=event.path, question=event.question)
+    if event.question.due is None:
+        return (ask,)
+    return (ask, SetTimer(path=event.path, purpose="due", due=event.question.due))
+
+
+def _on_stop(event: events.StopRequested) -> tuple[AnyCommand, ...]:
+    return (StopSteps(path=event.path),)
+
+
+_BUILDERS = {
+    events.RunAccepted: _on_accepted,
+    events.RunAdmitted: _on_admitted,
+    events.StepStarted: _on_started,
+    events.StepRetrying: _on_retrying,
+    events.WaitStarted: _on_wait,
+    events.PeopleAsked: _on_asked,
+    events.StopRequested: _on_stop,
+}

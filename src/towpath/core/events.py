@@ -1,0 +1,228 @@
+"""Facts in the past tense: what the journal keeps, for ever.
+
+A field may be added with a default; a meaning never changes. What replay needs is in the event: `evolve` never decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from towpath.core.run import (
+    Answer,
+    Awaited,
+    Carried,
+    Error,
+    Json,
+    Micros,
+    NodeStatus,
+    Outcome,
+    Path,
+    Phase,
+    Question,
+    RunId,
+    RunStatus,
+    Stage,
+    Work,
+)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+    """Something that became true of a run."""
+
+    at: Micros
+
+
+class RunAccepted(Event, frozen=True, tag="run_accepted"):
+    """The run exists and will reach an end. It begins at once unless it is queued."""
+
+    run: RunId
+    workflow: str
+    digest: str
+    inputs: Mapping[str, Json]
+    started_by: str
+    vars: Mapping[str, Json] = {}
+    environment: str = ""
+    url: str = ""
+    trigger: Json = None
+    """The event that started it."""
+    queued: bool = False
+    group: str | None = None
+    mode: Literal["forward", "rollback"] = "forward"
+    continues: RunId | None = None
+    carried: tuple[Carried, ...] = ()
+    parent: tuple[RunId, Path] | None = None
+    timeout_at: Micros | None = None
+
+
+class RunAdmitted(Event, frozen=True, tag="run_admitted"):
+    """A queued run got its place and begins."""
+
+    timeout_at: Micros | None = None
+
+
+class StepStarted(Event, frozen=True, tag="step_started"):
+    """A step's attempt, or a frame of steps, began."""
+
+    path: Path
+    plan: int
+    frame: str = ""
+    attempt: int = 1
+    stage: Stage = "main"
+    work: Work | None = None
+    """What the performer is to do; absent for blocks and for what waits."""
+    items: tuple[tuple[str, Json], ...] | None = None
+    timeout_at: Micros | None = None
+    child: RunId | None = None
+    with_: Mapping[str, Json] | None = msgspec.field(name="with", default=None)
+    """The inputs of a child run."""
+    undoable: bool = False
+    fresh: bool = True
+    """A new start, not the retry of a failed attempt: the retry rule counts from here."""
+
+
+class StepRetrying(Event, frozen=True, tag="step_retrying"):
+    """An attempt failed and the next one is due."""
+
+    path: Path
+    attempt: int
+    error: Error
+    due: Micros
+
+
+class WaitStarted(Event, frozen=True, tag="wait_started"):
+    """A step waits for time, a window, an event or a signal, or a `repeat` for its next round."""
+
+    path: Path
+    awaited: Awaited
+
+
+class PeopleAsked(Event, frozen=True, tag="people_asked"):
+    """People were asked; the step waits for them."""
+
+    path: Path
+    question: Question
+    error: Error | None = None
+    attempt: int = 0
+
+
+class AnswerGiven(Event, frozen=True, tag="answer_given"):
+    """A person answered; the question may still need more answers."""
+
+    path: Path
+    answer: Answer
+
+
+class BodyEnded(Event, frozen=True, tag="body_ended"):
+    """A step's body is over and its handlers begin."""
+
+    path: Path
+    outcome: Outcome
+    outputs: Mapping[str, Json] | None = None
+    error: Error | None = None
+
+
+class PhaseStarted(Event, frozen=True, tag="phase_started"):
+    """A step's handlers entered a phase; *undo* lists what a rollback will undo, in order."""
+
+    path: Path
+    phase: Phase
+    undo: tuple[Path, ...] = ()
+
+
+class FailureSettled(Event, frozen=True, tag="failure_settled"):
+    """A failure does not go up: it was caught, passed over as written, or skipped by a person."""
+
+    path: Path
+    how: Literal["caught", "continued", "skipped"]
+    by: str = ""
+
+
+class StepUndone(Event, frozen=True, tag="step_undone"):
+    """A step's rollback is over: done by its steps, by hand, or given up."""
+
+    path: Path
+    how: Literal["rolled_back", "by_hand", "given_up"]
+    by: str = ""
+
+
+class StepEnded(Event, frozen=True, tag="step_ended"):
+    """A step or a frame ended; its status never changes, unless it is sent back or run again by a person."""
+
+    path: Path
+    status: NodeStatus
+    plan: int = -1
+    """Given where the step ends without having started."""
+    frame: str = ""
+    outputs: Mapping[str, Json] | None = None
+    error: Error | None = None
+    reason: str = ""
+
+
+class StepsReset(Event, frozen=True, tag="steps_reset"):
+    """Steps will run again, as a person wished: those at and below *paths*; *cursor* is where *frame* goes on."""
+
+    paths: tuple[Path, ...]
+    by: str
+    comment: str = ""
+    frame: Path = ""
+    cursor: int | None = None
+
+
+class StopRequested(Event, frozen=True, tag="stop_requested"):
+    """A subtree is being stopped: by a person, a timeout, a failed sibling or an end step."""
+
+    path: Path
+    reason: str
+    by: str = ""
+    rollback: bool | None = None
+    """Whether scopes roll back from now on; None leaves it as it is."""
+    ending: tuple[str, str | None, str | None] | None = None
+
+
+class SignalReceived(Event, frozen=True, tag="signal_received"):
+    """A signal or an event reached the run; kept until a step waits for it."""
+
+    kind: Literal["signal", "event"]
+    name: str
+    payload: Json = None
+    by: str = ""
+
+
+class SignalTaken(Event, frozen=True, tag="signal_taken"):
+    """A step took a kept signal; *position* is its place among the kept ones."""
+
+    position: int
+
+
+class RunEnded(Event, frozen=True, tag="run_ended"):
+    """The run reached an end state."""
+
+    status: RunStatus
+    outcome: str | None = None
+    message: str | None = None
+    outputs: Mapping[str, Json] | None = None
+    error: Error | None = None
+
+
+AnyEvent: TypeAlias = (
+    RunAccepted
+    | RunAdmitted
+    | StepStarted
+    | StepRetrying
+    | WaitStarted
+    | PeopleAsked
+    | AnswerGiven
+    | BodyEnded
+    | PhaseStarted
+    | FailureSettled
+    | StepUndone
+    | StepEnded
+    | StepsReset
+    | StopRequested
+    | SignalReceived
+    | SignalTaken
+    | RunEnded
+)

@@ -1,0 +1,293 @@
+"""The state of a run: the fold of its events.
+
+A run is a tree of nodes kept in one persistent map from path to node. Every step that has begun has a node; so has every
+*frame*, a list of steps that runs in order: the item of an `each` (`fleet[web1]`), the round of a `repeat` (`poll[3]`), the
+branch of a `choose` (`pick[1]`), and the handlers of a step (`install~rollback`, `install~catch`, and `~finally` of the run
+itself). The root frame has the empty path.
+
+Sharing structure keeps the cost of one event independent of how many nodes there are. Times are microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NewType, TypeAlias
+
+import immutables
+import msgspec
+
+RunId = NewType("RunId", str)
+Path: TypeAlias = str
+Micros: TypeAlias = int
+Json: TypeAlias = Any  # what JSON can say; Python has no recursive alias that every checker follows
+
+ROOT: Path = ""
+
+RunStatus: TypeAlias = Literal[
+    "queued",
+    "running",
+    "waiting",
+    "succeeded",
+    "partially_succeeded",
+    "failed",
+    "rolled_back",
+    "rollback_failed",
+    "rejected",
+    "cancelled",
+    "skipped",
+]
+END_STATES: frozenset[str] = frozenset(
+    {
+        "succeeded",
+        "partially_succeeded",
+        "failed",
+        "rolled_back",
+        "rollback_failed",
+        "rejected",
+        "cancelled",
+        "skipped",
+    }
+)
+"""Run states that never change. `skipped` is a run whose concurrency group was full with `when_full: skip`."""
+
+NodeStatus: TypeAlias = Literal[
+    "open", "performing", "retrying", "waiting", "asking", "succeeded", "failed", "skipped", "cancelled", "reset"
+]
+OPEN_STATUSES: frozenset[str] = frozenset({"open", "performing", "retrying", "waiting", "asking"})
+GOOD_STATUSES: frozenset[str] = frozenset({"succeeded", "skipped"})
+
+Phase: TypeAlias = Literal["body", "rollback", "catch", "ask", "on_failure", "finally"]
+Outcome: TypeAlias = Literal["succeeded", "failed", "cancelled", "ended"]
+Stage: TypeAlias = Literal["main", "check"]
+ErrorKind: TypeAlias = Literal[
+    "exit",
+    "timeout",
+    "interrupted",
+    "unreachable",
+    "denied",
+    "conflict",
+    "invalid",
+    "rejected",
+    "policy",
+    "cancelled",
+    "unanswered",
+]
+
+
+class Error(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a step failed; what `error` reads in expressions."""
+
+    kind: str
+    message: str
+    step: Path = ""
+    exit_code: int | None = None
+    outputs: Mapping[str, Json] | None = None
+
+
+class SecretUse(msgspec.Struct, frozen=True):
+    """A place in a step's values where text with secrets has to be put at the moment of use.
+
+    *at* leads from the work to the place; *parts* alternate between plain text and names of secrets.
+    """
+
+    at: tuple[str | int, ...]
+    parts: tuple[tuple[Literal["text", "secret"], str], ...]
+
+
+class Work(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one attempt is to do, its expressions evaluated and its secrets still references.
+
+    The script or the action itself stands in the definition, which never changes.
+    """
+
+    env: Mapping[str, str] = {}
+    with_: Mapping[str, Json] = msgspec.field(name="with", default_factory=dict)
+    stdin: str | None = None
+    cwd: str | None = None
+    container: str | None = None
+    environment: str | None = None
+    artifacts: tuple[str, ...] = ()
+    secrets: tuple[SecretUse, ...] = ()
+
+
+class Question(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What people are asked; *digest* binds an approval to definition, inputs and evidence."""
+
+    kind: Literal["approval", "task", "failure", "unknown", "rollback"]
+    text: str
+    choices: tuple[str, ...]
+    who: tuple[str, ...] = ()
+    quorum: int = 1
+    four_eyes: bool = False
+    instructions: str | None = None
+    evidence: Mapping[str, Json] = {}
+    form: Mapping[str, Json] = {}
+    digest: str = ""
+    due: Micros | None = None
+    if_unanswered: str | None = None
+    send_back_to: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one person said, and when."""
+
+    by: str
+    decision: str
+    at: Micros
+    comment: str = ""
+    form: Mapping[str, Json] = {}
+    via: str = ""
+
+
+class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a `wait` step waits for."""
+
+    kind: Literal["time", "window", "event", "signal"]
+    name: str = ""
+    due: Micros | None = None
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One step, or one frame of steps, as far as it has come."""
+
+    path: Path
+    plan: int
+    """The static step in the plan; for a frame, the step that it belongs to (-1: the run)."""
+    frame: str = ""
+    """Which list of the step a frame runs: `item`, `round`, `branch`, a handler's name, `run`; empty for a step."""
+    status: NodeStatus = "open"
+    phase: Phase = "body"
+    attempt: int = 0
+    """Attempts so far, never reset: with the path it makes an attempt's id."""
+    tries: int = 0
+    """Attempts since the step was last started afresh; the retry rule counts these."""
+    stage: Stage = "main"
+    started_at: Micros = 0
+    ended_at: Micros = 0
+    started_sequence: int = 0
+    stopping: bool = False
+    """A stop was asked for; the attempt's end is awaited."""
+    outcome: Outcome | None = None
+    """How the body ended, while handlers still run."""
+    settled: bool = False
+    """A failure was settled: by `catch`, by `on_failure: continue` or by a person's skip."""
+    reason: str = ""
+    outputs: Mapping[str, Json] | None = None
+    error: Error | None = None
+    undone: bool = False
+    carried: bool = False
+    cursor: int = 0
+    """Sequence: the next position. Each: the next item. Repeat: the round. Rollback: the next path to undo."""
+    active: int = 0
+    """Children that are open."""
+    failed: int = 0
+    """Children that failed and were not settled."""
+    items: tuple[tuple[str, Json], ...] | None = None
+    undo: tuple[Path, ...] = ()
+    work: Work | None = None
+    question: Question | None = None
+    answers: tuple[Answer, ...] = ()
+    awaited: Awaited | None = None
+    due: Micros | None = None
+    """When the timer of this node fires: retry, wait, answer, next round."""
+    timeout_at: Micros | None = None
+    """When a block's time is up."""
+    child: RunId | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the node has not ended yet."""
+        return self.status in OPEN_STATUSES
+
+    @property
+    def went_well(self) -> bool:
+        """Whether what follows may go on."""
+        return self.status in GOOD_STATUSES or self.settled
+
+
+class Carried(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step that ended well in the run that this one continues."""
+
+    path: Path
+    plan: int
+    status: NodeStatus
+    frame: str = ""
+    outputs: Mapping[str, Json] | None = None
+    attempt: int = 0
+    started_at: Micros = 0
+    ended_at: Micros = 0
+    started: bool = False
+    items: tuple[tuple[str, Json], ...] | None = None
+    cursor: int = 0
+    reason: str = ""
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """The steps that were started and can be undone, the newest first, as a shared list."""
+
+    path: Path
+    sequence: int
+    older: Undo | None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run of a workflow, as far as it has come."""
+
+    id: RunId
+    plan: Any  # core.plan.Plan: the compiled definition, not part of any event
+    sequence: int = 0
+    status: RunStatus = "queued"
+    mode: Literal["forward", "rollback"] = "forward"
+    inputs: Mapping[str, Json] = {}
+    vars: Mapping[str, Json] = {}
+    environment: str = ""
+    started_by: str = ""
+    url: str = ""
+    event: Json = None
+    accepted_at: Micros = 0
+    ended_at: Micros = 0
+    continues: RunId | None = None
+    parent: tuple[RunId, Path] | None = None
+    group: str | None = None
+    nodes: immutables.Map[Path, Node] = immutables.Map()
+    leaves: immutables.Map[Path, None] = immutables.Map()
+    """Open nodes that wait for the world: performing, retrying, waiting or asking."""
+    performing: int = 0
+    """Leaves that a performer works on."""
+    stops: immutables.Map[Path, str] = immutables.Map()
+    """Subtrees that are being stopped, with the reason."""
+    undo: Undo | None = None
+    signals: tuple[tuple[str, str, Json], ...] = ()
+    """Signals and events that came before anybody waited: (kind, name, payload)."""
+    rolls_back: bool = True
+    """Whether failing scopes roll back."""
+    rolled_back: bool = False
+    rollback_failed: bool = False
+    partial: bool = False
+    """A failure was passed over by `on_failure: continue` or a person's skip."""
+    ending: tuple[str, str | None, str | None] | None = None
+    """What an `end` step, or a stop, decided: status, outcome, message."""
+    outcome: str | None = None
+    message: str | None = None
+    outputs: Mapping[str, Json] | None = None
+    error: Error | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is in an end state."""
+        return self.status in END_STATES
+
+    def node(self, path: Path) -> Node | None:
+        """The node at *path*, or None where nothing has begun."""
+        return self.nodes.get(path)
+
+    def open_leaves(self, below: Path = ROOT) -> Iterator[Node]:
+        """The open leaves in the subtree of *below*, itself included."""
+        for path in self.leaves:
+            if is_within(path, below):
+                yield self.nodes[path]
+
+
+def is_within(path: Path, scope: Path) -> bool:
+    """Whether *path* is *scope* or stands in its subtree."""
+    return not scope or path == scope or (path.startswith(scope) and path[len(scope)] in "/[~")
