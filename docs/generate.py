@@ -1,0 +1,406 @@
+"""Write the reference pages from the code that they describe: `./dev docs`.
+
+Each page is made by one function that reads a table or a class of the code and gives Markdown. What the page says of a
+key, an event or a command is the docstring beside it, so a page cannot drift from the code; a house test makes the pages
+again and compares.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import textwrap
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+MADE = "<!-- Made by docs/generate.py from the code: change the code, then run ./dev docs -->\n\n"
+
+Schema = Mapping[str, Any]
+
+
+def main() -> int:
+    """Write every page that changed and say which."""
+    for name, make in PAGES.items():
+        path = REFERENCE / name
+        text = page(make)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(REFERENCE.parents[1])}")
+    return 0
+
+
+def page(make: Callable[[], Iterable[str]]) -> str:
+    """One page: the blocks that *make* gives, apart by a blank line."""
+    return MADE + "\n\n".join(block.strip("\n") for block in make()) + "\n"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table; a bar inside a cell does not end it."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def first_paragraph(documented: object) -> str:
+    """The first paragraph of a docstring, on one line."""
+    text = typing.cast("str | None", getattr(documented, "__doc__", None)) or ""
+    return " ".join(textwrap.dedent(text).strip().split("\n\n")[0].split())
+
+
+# --- the language ----------------------------------------------------------------------------------------------------
+
+STEP = "[step](#kinds)"
+STEP_EXAMPLES = {
+    "run": """
+        - id: build
+          run: make image                     # bash -euo pipefail
+          env: {VERSION: "${{ inputs.version }}"}
+          outputs: [image]                    # the script writes: echo "image=…" >>"$TOW_OUTPUT"
+          retry: {attempts: 3, delay: 5s}
+        """,
+    "uses": """
+        - id: healthy
+          uses: http.request
+          with: {url: "https://shop.example/healthz"}
+          success_when: outputs.status == 200
+        """,
+    "approve": """
+        - id: go_live
+          approve: Release ${{ inputs.version }} to production?
+          who: [group:release_managers]
+          quorum: 2
+          answer_within: 4h
+          if_unanswered: reject
+        """,
+    "task": """
+        - id: handover
+          task: Tell support about ${{ inputs.version }}
+          assign: [group:shop]
+          form: {link: {type: string, required: true}}
+        """,
+    "wait": """
+        - wait: 10m
+        - wait: {until: "2027-01-01T06:00:00Z"}
+        - wait: {window: business_hours}
+        - wait: {signal: go}
+        """,
+    "steps": """
+        - id: go_live
+          steps:
+            - run: ./switch.sh to "$VERSION"
+              env: {VERSION: "${{ inputs.version }}"}
+              rollback: {run: ./switch.sh back}
+            - run: ./smoke.sh
+        """,
+    "parallel": """
+        - id: checks
+          parallel:
+            - {id: unit, run: make test}
+            - {id: scan, run: make scan}
+            - {id: report, needs: [unit, scan], run: make report}
+        """,
+    "each": """
+        - id: fleet
+          each: ${{ inputs.hosts }}
+          as: host
+          batch: [1, 10%, 100%]
+          steps:
+            - run: ./install.sh "$HOST"
+              env: {HOST: "${{ host }}"}
+        """,
+    "choose": """
+        - id: size
+          choose:
+            - if: inputs.hosts.size() > 100
+              steps: [{run: ./announce.sh}]
+            - else: [{run: echo "a small one"}]
+        """,
+    "repeat": """
+        - id: settled
+          repeat:
+            - {id: lag, run: ./replication-lag.sh, outputs: [seconds]}
+          until: int(steps.lag.outputs.seconds) < 5
+          every: 10s
+          times: 60
+        """,
+    "workflow": """
+        - id: backup_first
+          workflow: backup_database
+          with: {keep: 10}
+        """,
+    "end": """
+        - if: inputs.version == ""
+          end: {status: rejected, message: There is nothing to release}
+        """,
+}
+
+
+def language() -> Iterator[str]:
+    """The page of the workflow language: every key, from the model that reads the files."""
+    from towpath.definition import model
+
+    schema = model.Workflow.model_json_schema(by_alias=True)
+    parts: Mapping[str, Schema] = schema["$defs"]
+    yield "# The workflow language"
+    yield (
+        "One YAML file is one workflow. This page lists every key; what holds for expressions is on "
+        "[a page of its own](expressions.md), what happens when something fails is in "
+        "[Failure and rollback](../explain/rollback.md). `tow schema` prints the same as JSON Schema, from which an "
+        "editor completes ([how](../howto/editor.md))."
+    )
+    yield table(
+        ("written as", "is"),
+        [
+            ("*id*", f"`{model.ID_PATTERN}`, at most {model.ID_CHARS_MAX} characters"),
+            ("*duration*", "`250ms`, `30s`, `10m`, `2h`, `3d`, `1h30m`"),
+            ("*condition*", "a bare [CEL expression](expressions.md) that is true or false"),
+            ("*text*", "may hold `${{ … }}` unless the key says that it is fixed when the file loads"),
+            ("*principal*", "`user:…`, `group:…` or `oncall:…`"),
+            ("*steps*", "a list of [steps](#kinds)"),
+        ],
+    )
+    yield "YAML is read as version 1.2 of the core schema: `on:` and `no` are text. There are no tags, anchors or merges."
+    yield "## The file {#file}"
+    yield keys(schema, parts)
+    yield "## Steps {#kinds}"
+    yield "A step has exactly one of these keys; it says what the step does."
+    kinds = {cls.kind: cls for cls in model.STEP_CLASSES}
+    yield table(
+        ("key", "the step"), [(f"[`{kind}`](#{kind})", first_paragraph(cls)) for kind, cls in kinds.items()]
+    )
+    yield "### Keys of every step {#step}"
+    common = set(_properties(parts["EndStep"])) - {"end"}
+    yield keys(parts["RunStep"], parts, only=common)
+    for kind, cls in kinds.items():
+        part = parts[cls.__name__]
+        yield f"### `{kind}` {{#{kind}}}"
+        yield first_paragraph(cls)
+        yield keys(part, parts, without=common)
+        yield f"```yaml\n{textwrap.dedent(STEP_EXAMPLES[kind]).strip()}\n```"
+    yield "## Parts {#parts}"
+    for name, part in sorted(parts.items()):
+        if not name.endswith("Step"):
+            yield f"### {_spoken(name)} {{#{name.lower()}}}"
+            yield " ".join(part.get("description", "").split())
+            yield keys(part, parts)
+    yield "## Limits {#limits}"
+    yield table(("limit", "value", "what it bounds"), limits("towpath.definition.model"))
+
+
+def keys(part: Schema, parts: Mapping[str, Schema], *, only: set[str] | None = None, without: set[str] = frozenset()) -> str:  # type: ignore[assignment] # an empty set of either kind
+    """The table of the keys of one part of the language."""
+    required = set(part.get("required", ()))
+    return table(
+        ("key", "takes", "without it", "meaning"),
+        [
+            (
+                f"`{name}`",
+                takes(value, parts),
+                "**required**" if name in required else without_it(value),
+                value.get("description", ""),
+            )
+            for name, value in _properties(part).items()
+            if name not in without and (only is None or name in only)
+        ],
+    )
+
+
+def _properties(part: Schema) -> Mapping[str, Schema]:
+    return typing.cast("Mapping[str, Schema]", part.get("properties", {}))
+
+
+def _spoken(name: str) -> str:
+    return "".join(f" {letter.lower()}" if letter.isupper() and place else letter for place, letter in enumerate(name))
+
+
+def takes(value: Schema, parts: Mapping[str, Schema]) -> str:  # noqa: PLR0911 - one answer for each shape
+    """What a key takes, in words."""
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{_spoken(name).lower()}](#{name.lower()})"
+    if "anyOf" in value or "oneOf" in value:
+        options = [each for each in value.get("anyOf", value.get("oneOf", ())) if each.get("type") != "null"]
+        if _is_steps(options):
+            return STEP
+        return " or ".join(dict.fromkeys(takes(each, parts) for each in options))
+    if "enum" in value:
+        return ", ".join(f"`{choice}`" for choice in value["enum"])
+    if "const" in value:
+        return f"`{value['const']}`"
+    kind = value.get("type")
+    if kind == "array":
+        inner = takes(value["items"], parts) if "items" in value else "anything"
+        return "[steps](#kinds)" if inner == STEP else f"list of {inner}"
+    if kind == "object":
+        inner = value.get("additionalProperties")
+        return "map" if inner in (None, True) else f"map of {takes(inner, parts)}"
+    if kind == ["string", "boolean"]:
+        return "*condition*"
+    if kind == "string":
+        return _text(value)
+    return {"integer": "whole number", "number": "number", "boolean": "`true` or `false`"}.get(str(kind), "anything")
+
+
+def _is_steps(options: list[Schema]) -> bool:
+    return len(options) > 1 and all(each.get("$ref", "").endswith("Step") for each in options)
+
+
+def _text(value: Schema) -> str:
+    pattern = value.get("pattern", "")
+    if "ms)?" in pattern:
+        return "*duration*"
+    if "KiB" in pattern:
+        return "*size*"
+    if "oncall" in pattern:
+        return "*principal*"
+    if pattern.startswith("^[a-z][a-z0-9_]*") or value.get("maxLength") == 64:  # noqa: PLR2004 - ID_CHARS_MAX
+        return "*id*"
+    return "text"
+
+
+def without_it(value: Schema) -> str:
+    """What a key means that is not written."""
+    default = value.get("default")
+    if default is None or default in ({}, [], ()):
+        return ""
+    options = [value, *value.get("anyOf", ())]
+    if isinstance(default, float) and any("ms)?" in each.get("pattern", "") for each in options):
+        return f"`{_duration(default)}`"
+    return f"`{json.dumps(default)}`" if not isinstance(default, str) else f"`{default}`"
+
+
+def _duration(seconds: float) -> str:
+    if seconds and seconds % 60 == 0:
+        return f"{seconds / 60:g}m"
+    return f"{seconds:g}s"
+
+
+def limits(module_name: str) -> Iterator[tuple[str, ...]]:
+    """The named limits of a module with the text under each."""
+    import ast
+    import inspect
+
+    module = importlib.import_module(module_name)
+    body = ast.parse(inspect.getsource(module)).body
+    for position, node in enumerate(body):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if not (isinstance(target, ast.Name) and target.id.endswith("_MAX")):
+            continue
+        following = body[position + 1] if position + 1 < len(body) else None
+        said = ""
+        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            said = str(following.value.value)
+        value = getattr(module, target.id)
+        yield f"`{target.id}`", f"{value:,}" if isinstance(value, int | float) else str(value), said
+
+
+# --- what can be wrong with a file -----------------------------------------------------------------------------------
+
+PROBLEM_GROUPS = {
+    "0": "The text itself",
+    "1": "The shape",
+    "2": "Names and expressions",
+    "3": "Order",
+    "4": "Actions and other workflows",
+    "5": "Triggers",
+    "6": "People and the project",
+    "9": "Too much",
+}
+
+
+def problems() -> Iterator[str]:
+    """The page of the problems that `tow lint` tells."""
+    from towpath.definition.problems import CODES
+
+    yield "# Problems in files"
+    yield (
+        "What `tow lint`, `tow run` and an editor say about a file. All problems of a file are told at once, each with its "
+        "line, a caret and a way out. A number keeps its meaning for ever. Nothing starts from a file with an error; a "
+        "warning stops nothing."
+    )
+    for group, title in PROBLEM_GROUPS.items():
+        yield f"## {title}"
+        yield table(
+            ("number", "name", "rule"),
+            [
+                (
+                    f'<span id="{code.number.lower()}"></span>`{code.number}`',
+                    f"`{code.name}`" + (" (warning)" if code.severity.value == "warning" else ""),
+                    code.explanation,
+                )
+                for code in CODES.values()
+                if code.number[3] == group
+            ],
+        )
+
+
+# --- what the core is told, answers and asks -------------------------------------------------------------------------
+
+
+def events() -> Iterator[str]:
+    """The page of stimuli, events and commands."""
+    yield "# Stimuli, events, commands"
+    yield (
+        "The words of the [decider](../explain/decider.md). A stimulus comes from outside and may be refused. An event is a "
+        "fact: it is what the journal keeps, what `tow show --json` prints, and what replay reads. A command is an order "
+        "that follows from an event. Times are microseconds since 1970 in UTC."
+    )
+    for title, module, base, said in (
+        ("Stimuli", "stimuli", "Stimulus", "What the core is told."),
+        ("Events", "events", "Event", "What became true. Every event has `at`, and its name under `event`."),
+        ("Commands", "commands", "Command", "What the world is asked to do. Every command has `path`."),
+    ):
+        yield f"## {title}"
+        yield said
+        for struct in structs(f"towpath.core.{module}", base):
+            tag = struct.__struct_config__.tag
+            yield f"### `{tag}` {{#{base.lower()}-{tag}}}"
+            yield " ".join((struct.__doc__ or "").split())
+            rows = [(f"`{name}`", f"`{kind}`", said) for name, kind, said in struct_fields(struct)]
+            if rows:
+                yield table(("field", "type", "meaning"), rows)
+
+
+def structs(module_name: str, base: str) -> list[Any]:
+    """The tagged structs of a module, in the order in which they stand there."""
+    module = importlib.import_module(module_name)
+    root = getattr(module, base)
+    return [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, root) and each is not root and each.__module__ == module_name
+    ]
+
+
+def struct_fields(struct: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - a msgspec struct, whose metaclass has no type
+    """Name on the wire, type and meaning of the fields that a struct adds to its base."""
+    import ast
+    import inspect
+
+    body = typing.cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]).body
+    wire = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
+    for position, node in enumerate(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            following = body[position + 1] if position + 1 < len(body) else None
+            said = ""
+            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                said = str(following.value.value)
+            yield wire[node.target.id], ast.unparse(node.annotation), said
+
+
+PAGES: dict[str, Callable[[], Iterable[str]]] = {
+    "language.md": language,
+    "problems.md": problems,
+    "events.md": events,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
