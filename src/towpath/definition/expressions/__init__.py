@@ -1,0 +1,39 @@
+"""CEL behind one door: text in, a checked expression or template out, and values from both."""
+
+from towpath.definition.expressions.analysis import Reference
+from towpath.definition.expressions.compiler import (
+    Expression,
+    compile_condition,
+    compile_expression,
+    evaluate_condition,
+)
+from towpath.definition.expressions.faults import Code, CompileError, EvaluationError
+from towpath.definition.expressions.names import DYNAMIC, RESERVED_NAMES, Names
+from towpath.definition.expressions.templates import (
+    SecretReference,
+    Template,
+    TemplateWithSecrets,
+    parse_template,
+)
+from towpath.definition.expressions.values import Value
+from towpath.errors import ExpressionError
+
+__all__ = [
+    "DYNAMIC",
+    "RESERVED_NAMES",
+    "Code",
+    "CompileError",
+    "EvaluationError",
+    "Expression",
+    "ExpressionError",
+    "Names",
+    "Reference",
+    "SecretReference",
+    "Template",
+    "TemplateWithSecrets",
+    "Value",
+    "compile_condition",
+    "compile_expression",
+    "evaluate_condition",
+    "parse_template",
+]
