@@ -1,0 +1,52 @@
+-- name: append
+-- One record at the end of a run; more rows are added to the VALUES when there are more.
+INSERT INTO journal (run, sequence, at, record) VALUES (?, ?, ?, ?);
+
+-- name: last_sequence
+-- The number of the last record of a run.
+SELECT max(sequence) FROM journal WHERE run = ?;
+
+-- name: knows_definition
+-- Whether the text of a definition is kept already.
+SELECT 1 FROM definitions WHERE digest = ?;
+
+-- name: keep_definition
+-- Keep the text that a run starts with; the first one who brings it says where it came from.
+INSERT INTO definitions (digest, text, path, git_commit, recorded_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (digest) DO NOTHING;
+
+-- name: started_by_key
+-- The run that a start key has started.
+SELECT number, id FROM runs WHERE start_key = ?;
+
+-- name: accept
+-- A new run; its number is given here and never again.
+INSERT INTO runs (id, workflow, kind, environment, definition, started_by, origin, origin_reason, start_key,
+                  slot_group, holds_slot, owner, labels, accepted_at,
+                  status, waiting_for, waiting_since, started_at, ended_at, outcome, message)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: summarise
+-- What the lists show of a run from now on.
+UPDATE runs SET status = ?, waiting_for = ?, waiting_since = ?, started_at = ?, ended_at = ?, outcome = ?, message = ?
+WHERE number = ?;
+
+-- name: slots_taken
+-- How many open runs hold a slot of a group.
+SELECT count(*) FROM runs WHERE slot_group = ? AND ended_at IS NULL AND holds_slot = 1;
+
+-- name: queues_before
+-- Whether an earlier run still queues for a slot of the group.
+SELECT 1 FROM runs WHERE slot_group = ?1 AND ended_at IS NULL AND holds_slot = 0 AND (?2 IS NULL OR number < ?2) LIMIT 1;
+
+-- name: hold_slot
+-- A run leaves the queue and holds a slot.
+UPDATE runs SET slot_group = ?, holds_slot = 1 WHERE number = ?;
+
+-- name: message_waits
+-- Whether a message still waits for a run.
+SELECT 1 FROM mailbox WHERE id = ?1 AND (?2 IS NULL OR run = ?2) AND taken_at IS NULL;
+
+-- name: take_message
+-- The owner of a run has acted on a message.
+UPDATE mailbox SET taken_at = ?, reply = ? WHERE id = ?;

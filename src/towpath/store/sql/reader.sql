@@ -1,0 +1,32 @@
+-- name: events
+-- A page of a run's records, in order.
+SELECT sequence, at, record FROM journal WHERE run = ? AND sequence > ? ORDER BY sequence LIMIT ?;
+
+-- name: last_sequence
+-- The number of the last record of a run.
+SELECT max(sequence) FROM journal WHERE run = ?;
+
+-- name: runs
+-- Every column of a run and its last sequence; a WHERE, an ORDER BY and a LIMIT are added.
+SELECT number, id, workflow, kind, environment, definition, started_by, origin, origin_reason, start_key,
+       slot_group, holds_slot, owner, labels, accepted_at,
+       status, waiting_for, waiting_since, started_at, ended_at, outcome, message,
+       (SELECT max(sequence) FROM journal WHERE journal.run = runs.number)
+FROM runs
+
+-- name: counts
+-- How many runs there are in each status.
+SELECT status, count(*) FROM runs GROUP BY status ORDER BY status;
+
+-- name: definition
+-- The text that a run started with.
+SELECT digest, text, path, git_commit FROM definitions WHERE digest = ?;
+
+-- name: artifacts
+-- What the steps of a run kept, in the order of keeping.
+SELECT run, path, attempt, name, digest, size, kept_at FROM artifacts WHERE run = ?
+ORDER BY kept_at, path, attempt, name;
+
+-- name: slots_taken
+-- How many open runs hold a slot of a group.
+SELECT count(*) FROM runs WHERE slot_group = ? AND ended_at IS NULL AND holds_slot = 1;

@@ -1,0 +1,154 @@
+"""The store on SQLite: one data folder that several processes may share."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from towpath.errors import StoreUnavailable
+from towpath.store import rows
+from towpath.store.connections import checkpoint, connect, explained, is_busy, transaction
+from towpath.store.contract import OwnerId, RunNumber
+from towpath.store.desk import Desk
+from towpath.store.folder import FILE_MODE, DataFolder
+from towpath.store.journal import SqliteJournal
+from towpath.store.mailbox import SqliteMailbox
+from towpath.store.migrations import migrate
+from towpath.store.owners import SqliteOwners
+from towpath.store.queries import queries
+from towpath.store.reader import EVENT_PAGE_ROWS, SqliteReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from towpath.store.contract import ArtifactRow, Deliver, Projection, Record
+
+SETTLE_MILLISECONDS_MAX = 100
+"""How long opening waits for a moment in which nobody else uses the write-ahead log."""
+
+_SQL = queries("store")
+_EVENTS = queries("reader")["events"]
+
+
+class SqliteStore:
+    """Keeps `contract.Store`; made by `open_store`."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.folder = folder
+        self._desk = Desk(folder.database)
+        self._reader = SqliteReader(folder.database)
+        self._mailbox = SqliteMailbox(self._desk)
+        self._owners = SqliteOwners(self._desk, folder.owners)
+        self._journals: list[SqliteJournal] = []
+
+    @property
+    def reader(self) -> SqliteReader:
+        """What may be asked."""
+        return self._reader
+
+    @property
+    def mailbox(self) -> SqliteMailbox:
+        """Stimuli between processes."""
+        return self._mailbox
+
+    @property
+    def owners(self) -> SqliteOwners:
+        """Who drives which run."""
+        return self._owners
+
+    def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> SqliteJournal:
+        """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""
+        journal = SqliteJournal(self.folder.database, deliver, soon)
+        self._journals.append(journal)
+        return journal
+
+    def keep_artifact(self, row: ArtifactRow) -> None:
+        """Note that a step kept a file; its bytes are in `Artifacts` already. Doing it twice is harmless."""
+        values = (row.run, row.path, row.attempt, row.name, row.digest, row.size, row.kept_at)
+        with self._desk.connection() as connection, transaction(connection):
+            connection.execute(_SQL["keep_artifact"], values)
+
+    def rebuild(self, projection: Projection) -> int:
+        """Write every row of the run list anew from the journal; returns how many."""
+        with self._desk.connection() as connection, transaction(connection):
+            owners: dict[int, OwnerId] = dict(connection.execute(_SQL["owners_of_runs"]))
+            connection.execute(_SQL["forget_rows"])
+            count = 0
+            for run in _journalled_runs(connection):
+                row = replace(projection(run, _records(connection, run)), number=run, owner=owners.get(run))
+                connection.execute(_SQL["write_row"], rows.run_values(row))
+                count += 1
+            return count
+
+    def close(self) -> None:
+        """Close every connection; owners that were entered here leave."""
+        for journal in self._journals:
+            journal.close()
+        try:
+            self._owners.close()
+        finally:
+            self._reader.close()
+            self._desk.close()
+
+
+def open_store(data: Path) -> SqliteStore:
+    """Open the data folder to write; what is missing is made, what is old is brought up to date."""
+    folder = DataFolder(data)
+    folder.make()
+    _prepare(folder)
+    return SqliteStore(folder)
+
+
+def open_reader(data: Path) -> SqliteReader:
+    """Open the data folder to look only: nothing is made or changed."""
+    return SqliteReader(DataFolder(data).database)
+
+
+def _prepare(folder: DataFolder) -> None:
+    """Bring the database up to date, and its write-ahead log into its file."""
+    database = folder.database
+    try:
+        database.touch(mode=FILE_MODE)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot write {database}: {error.strerror or error}",
+            help="Give this user the right to write the data folder, on a disk that is not full.",
+        ) from error
+    connection = connect(database)
+    try:
+        migrate(connection, database)
+        with explained(database):
+            _settle_log(connection)
+    finally:
+        connection.close()
+
+
+def _settle_log(connection: sqlite3.Connection) -> None:
+    """Move an old write-ahead log into the database file before anything is added to it.
+
+    After a failed sync the kernel may show what the disk does not hold. Written again and synced, it is held;
+    a log in use by another living process is left alone, for that process has not failed.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {SETTLE_MILLISECONDS_MAX}")
+    try:
+        checkpoint(connection, truncate=True)
+    except sqlite3.OperationalError as error:
+        if not is_busy(error):
+            raise
+
+
+def _journalled_runs(connection: sqlite3.Connection) -> Iterator[RunNumber]:
+    """Walk over the runs that the journal knows."""
+    run = 0
+    while found := connection.execute(_SQL["next_journalled_run"], (run,)).fetchone():
+        run = found[0]
+        yield RunNumber(run)
+
+
+def _records(connection: sqlite3.Connection, run: RunNumber) -> Iterator[Record]:
+    after = 0
+    while page := connection.execute(_EVENTS, (run, after, EVENT_PAGE_ROWS)).fetchall():
+        yield from page
+        after = page[-1][0]

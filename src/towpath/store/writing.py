@@ -1,0 +1,272 @@
+"""Writing one group of changes on one connection: the statements behind the journal.
+
+A group is one transaction. What a guard refuses (no slot free, message gone, sequence taken) is left out of
+it. When the tables refuse something that no guard had seen, the group is rolled back and written again with a
+savepoint around every change, so that one that cannot be kept fails alone. Whatever else SQLite raises is
+about the disk and goes up.
+
+Why rows are inserted many at a time: Python lets go of its lock around every step of a statement, and getting
+it back from a busy loop costs more than the insert. One statement with 64 rows pays once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from towpath.errors import BugError, LimitExceeded
+from towpath.store import rows
+from towpath.store.contract import (
+    RECORD_BYTES_MAX,
+    Change,
+    MessageTaken,
+    NewRun,
+    RunNumber,
+    SlotsFull,
+    StaleChange,
+    Started,
+)
+from towpath.store.queries import queries
+
+if TYPE_CHECKING:
+    from towpath.store.contract import Record, Slot, Taken
+
+ROWS_OF_A_STATEMENT = (256, 128, 64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
+"""How many rows one INSERT may have: a few sizes, so that each is prepared once."""
+
+_SQL = queries("journal")
+_APPEND = {size: _SQL["append"] + ", (?, ?, ?, ?)" * (size - 1) for size in ROWS_OF_A_STATEMENT}
+_APPEND_ONE = _APPEND[1]
+_COLUMNS = 4
+_FENCE_ERRORS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_TRIGGER")
+
+Outcome: TypeAlias = Started | Exception | None
+Item: TypeAlias = tuple[Change | NewRun, Callable[[Any], None]]
+"""What is to be written and who is to be told; Any: OnDurable for a change, OnStarted for a run."""
+
+
+def write_group(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome] | None:
+    """Make a group durable; None says that all of it was kept and nobody waits for a value.
+
+    Raises what SQLite raises when the disk, and not a change, is the reason.
+    """
+    try:
+        records = _records_only(group)
+        if records is None:
+            return _write_together(connection, group)
+        _append_durably(connection, records)
+    except (sqlite3.IntegrityError, sqlite3.DataError):
+        return _write_singly(connection, group)
+    return None
+
+
+def _write_singly(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
+    """Write a group in which a change cannot be kept: a savepoint for each change, one sync for all."""
+    roll_back(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    outcomes = [_write_one(connection, what) for what, _ in group]
+    connection.execute("COMMIT")
+    return outcomes
+
+
+def _records_only(group: list[Item]) -> list[Any] | None:
+    """Return the values of a group's journal rows in one list, or None when a change carries more.
+
+    Any: a flat list of run, sequence, at, record, again and again, as SQLite wants it.
+    """
+    values: list[Any] = []
+    for change, _ in group:
+        if (
+            change.__class__ is not Change
+            or change.summary is not None
+            or change.took
+            or change.holds is not None
+            or not change.records
+        ):
+            return None
+        run, expected = change.run, change.after
+        for sequence, at, record in change.records:
+            expected += 1
+            if sequence != expected:
+                return None
+            values += (run, sequence, at, record)
+    return values
+
+
+def _append_durably(connection: sqlite3.Connection, values: list[Any]) -> None:
+    """Insert journal rows in one transaction; a single statement is one by itself."""
+    if len(values) == _COLUMNS:
+        connection.execute(_APPEND_ONE, values)
+        return
+    statement = _APPEND.get(len(values) // _COLUMNS)
+    if statement is not None:
+        connection.execute(statement, values)
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    _append(connection, values)
+    connection.execute("COMMIT")
+
+
+def _append(connection: sqlite3.Connection, values: list[Any]) -> None:
+    """Insert journal rows inside a transaction, as many with one statement as there is a statement for."""
+    left, position = len(values) // _COLUMNS, 0
+    for size in ROWS_OF_A_STATEMENT:
+        while left >= size:
+            connection.execute(_APPEND[size], values[position : position + size * _COLUMNS])
+            left -= size
+            position += size * _COLUMNS
+
+
+def _write_together(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
+    """Write a group in one transaction; what a guard refuses is left out, anything worse raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    values: list[Any] = []
+    outcomes = [_apply(connection, what, values) for what, _ in group]
+    _append(connection, values)
+    connection.execute("COMMIT")
+    return outcomes
+
+
+def _write_one(connection: sqlite3.Connection, what: Change | NewRun) -> Outcome:
+    """Write one change or one run behind a savepoint; returns why it was not kept."""
+    connection.execute("SAVEPOINT one")
+    try:
+        values: list[Any] = []
+        outcome = _apply(connection, what, values)
+        _append(connection, values)
+    except sqlite3.IntegrityError as error:
+        outcome = _stale_or_bug(what, error)
+    except sqlite3.DataError as error:
+        outcome = _too_long(error)
+    else:
+        connection.execute("RELEASE one")
+        return outcome
+    connection.execute("ROLLBACK TO one")
+    connection.execute("RELEASE one")
+    return outcome
+
+
+def _apply(connection: sqlite3.Connection, what: Change | NewRun, values: list[Any]) -> Outcome:
+    """Check the guards, then write everything but the records, which are added to *values*."""
+    if isinstance(what, Change):
+        return _apply_change(connection, what, values)
+    return _apply_start(connection, what, values)
+
+
+def _apply_change(connection: sqlite3.Connection, change: Change, values: list[Any]) -> Exception | None:
+    refused = (
+        _check_sequence(connection, change)
+        or _check_messages(connection, change.run, change.took)
+        or (_check_slot(connection, change.holds, change.run) if change.holds else None)
+    )
+    if refused:
+        return refused
+    for sequence, at, record in change.records:
+        values += (change.run, sequence, at, record)
+    _take_messages(connection, change.took)
+    if change.holds:
+        connection.execute(_SQL["hold_slot"], (change.holds.group, change.run))
+    if change.summary:
+        connection.execute(_SQL["summarise"], (*rows.summary_values(change.summary), change.run))
+    return None
+
+
+def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any]) -> Started | Exception:
+    if new.start_key is not None:
+        existing = connection.execute(_SQL["started_by_key"], (new.start_key,)).fetchone()
+        if existing:
+            return Started(number=existing[0], id=existing[1], existing=True)
+    refused = (
+        _check_gaps(new.records, 0)
+        or _check_messages(connection, None, new.took)
+        or (_check_slot(connection, new.slot, None) if new.slot and new.slot.enter == "hold" else None)
+    )
+    if refused:
+        return refused
+    _keep_definition(connection, new)
+    number = RunNumber(connection.execute(_SQL["accept"], rows.new_run_values(new)).lastrowid or 0)
+    for sequence, at, record in new.records:
+        values += (number, sequence, at, record)
+    _take_messages(connection, new.took)
+    return Started(number=number, id=new.id)
+
+
+def _check_sequence(connection: sqlite3.Connection, change: Change) -> Exception | None:
+    """Check the fence of a change without records here; with records, the table itself is the fence."""
+    if change.records:
+        return _check_gaps(change.records, change.after)
+    (last,) = connection.execute(_SQL["last_sequence"], (change.run,)).fetchone()
+    return None if (last or 0) == change.after else stale(change)
+
+
+def _check_gaps(records: tuple[Record, ...], after: int) -> Exception | None:
+    sequences = [sequence for sequence, _, _ in records]
+    if sequences == list(range(after + 1, after + 1 + len(sequences))):
+        return None
+    return BugError(f"records are numbered {sequences}, not on from {after}")
+
+
+def _check_messages(
+    connection: sqlite3.Connection, run: RunNumber | None, took: tuple[Taken, ...]
+) -> Exception | None:
+    for taken in took:
+        if not connection.execute(_SQL["message_waits"], (taken.message, run)).fetchone():
+            return MessageTaken(f"message {taken.message} was taken already")
+    return None
+
+
+def _take_messages(connection: sqlite3.Connection, took: tuple[Taken, ...]) -> None:
+    for taken in took:
+        now = time.time_ns() // 1_000
+        connection.execute(_SQL["take_message"], (now, taken.reply, taken.message))
+
+
+def _check_slot(connection: sqlite3.Connection, slot: Slot, run: RunNumber | None) -> Exception | None:
+    (taken,) = connection.execute(_SQL["slots_taken"], (slot.group,)).fetchone()
+    if taken >= slot.maximum:
+        return SlotsFull(slot.group, maximum=slot.maximum)
+    if slot.in_turn and connection.execute(_SQL["queues_before"], (slot.group, run)).fetchone():
+        return SlotsFull(slot.group, maximum=slot.maximum)
+    return None
+
+
+def _keep_definition(connection: sqlite3.Connection, new: NewRun) -> None:
+    definition = new.definition
+    if not connection.execute(_SQL["knows_definition"], (definition.digest,)).fetchone():
+        values = (definition.digest, definition.text, definition.path, definition.commit, new.accepted_at)
+        connection.execute(_SQL["keep_definition"], values)
+
+
+def stale(change: Change) -> StaleChange:
+    """Say that somebody else has continued the run."""
+    return StaleChange(
+        f"run {change.run} has gone on since record {change.after}",
+        help="Another process drives this run now; look at it with `tow show`.",
+    )
+
+
+def _stale_or_bug(what: Change | NewRun, error: sqlite3.IntegrityError) -> Exception:
+    """Tell the fence of the journal from every other broken rule of the schema, which would be ours."""
+    if isinstance(what, Change) and error.sqlite_errorname in _FENCE_ERRORS:
+        return stale(what)
+    bug = BugError(f"the store refuses a row: {error}")
+    bug.__cause__ = error
+    return bug
+
+
+def _too_long(error: sqlite3.DataError) -> LimitExceeded:
+    exceeded = LimitExceeded(
+        f"a record is longer than {RECORD_BYTES_MAX} bytes",
+        limit="RECORD_BYTES_MAX",
+        help="Keep big outputs in a file (`artifacts:`) and pass its name on.",
+    )
+    exceeded.__cause__ = error
+    return exceeded
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Undo what a failed transaction has left open."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
