@@ -1,8 +1,8 @@
 """Write the reference pages from the code that they describe: `./dev docs`.
 
-Each page is made by one function that reads a table or a class of the code and gives Markdown. What the page says of a
-key, an event or a command is the docstring beside it, so a page cannot drift from the code; a house test makes the pages
-again and compares.
+Each page is made by one function that reads a table or a class of the code and gives Markdown. What the
+page says of a key, an event or a command is the docstring beside it, so a page cannot drift from the
+code; a house test makes the pages again and compares.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import textwrap
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def first_paragraph(documented: object) -> str:
     return " ".join(textwrap.dedent(text).strip().split("\n\n")[0].split())
 
 
-# --- the language ----------------------------------------------------------------------------------------------------
+# --- the language ---
 
 STEP = "[step](#kinds)"
 STEP_EXAMPLES = {
@@ -152,8 +153,8 @@ def language() -> Iterator[str]:
     yield (
         "One YAML file is one workflow. This page lists every key; what holds for expressions is on "
         "[a page of its own](expressions.md), what happens when something fails is in "
-        "[Failure and rollback](../explain/rollback.md). `tow schema` prints the same as JSON Schema, from which an "
-        "editor completes ([how](../howto/editor.md))."
+        "[Failure and rollback](../explain/rollback.md). `tow schema` prints the same as JSON Schema, "
+        "from which an editor completes ([how](../howto/editor.md))."
     )
     yield table(
         ("written as", "is"),
@@ -166,7 +167,10 @@ def language() -> Iterator[str]:
             ("*steps*", "a list of [steps](#kinds)"),
         ],
     )
-    yield "YAML is read as version 1.2 of the core schema: `on:` and `no` are text. There are no tags, anchors or merges."
+    yield (
+        "YAML is read as version 1.2 of the core schema: `on:` and `no` are text. There are no tags, anchors "
+        "or merges."
+    )
     yield "## The file {#file}"
     yield keys(schema, parts)
     yield "## Steps {#kinds}"
@@ -194,7 +198,13 @@ def language() -> Iterator[str]:
     yield table(("limit", "value", "what it bounds"), limits("towpath.definition.model"))
 
 
-def keys(part: Schema, parts: Mapping[str, Schema], *, only: set[str] | None = None, without: set[str] = frozenset()) -> str:  # type: ignore[assignment] # an empty set of either kind
+def keys(
+    part: Schema,
+    parts: Mapping[str, Schema],
+    *,
+    only: AbstractSet[str] | None = None,
+    without: AbstractSet[str] = frozenset(),
+) -> str:
     """The table of the keys of one part of the language."""
     required = set(part.get("required", ()))
     return table(
@@ -217,7 +227,9 @@ def _properties(part: Schema) -> Mapping[str, Schema]:
 
 
 def _spoken(name: str) -> str:
-    return "".join(f" {letter.lower()}" if letter.isupper() and place else letter for place, letter in enumerate(name))
+    return "".join(
+        f" {letter.lower()}" if letter.isupper() and place else letter for place, letter in enumerate(name)
+    )
 
 
 def takes(value: Schema, parts: Mapping[str, Schema]) -> str:  # noqa: PLR0911 - one answer for each shape
@@ -239,13 +251,15 @@ def takes(value: Schema, parts: Mapping[str, Schema]) -> str:  # noqa: PLR0911 -
         inner = takes(value["items"], parts) if "items" in value else "anything"
         return "[steps](#kinds)" if inner == STEP else f"list of {inner}"
     if kind == "object":
-        inner = value.get("additionalProperties")
-        return "map" if inner in (None, True) else f"map of {takes(inner, parts)}"
+        values = value.get("additionalProperties")
+        return f"map of {takes(values, parts)}" if isinstance(values, dict) else "map"
     if kind == ["string", "boolean"]:
         return "*condition*"
     if kind == "string":
         return _text(value)
-    return {"integer": "whole number", "number": "number", "boolean": "`true` or `false`"}.get(str(kind), "anything")
+    return {"integer": "whole number", "number": "number", "boolean": "`true` or `false`"}.get(
+        str(kind), "anything"
+    )
 
 
 def _is_steps(options: list[Schema]) -> bool:
@@ -301,7 +315,7 @@ def limits(module_name: str) -> Iterator[tuple[str, ...]]:
         yield f"`{target.id}`", f"{value:,}" if isinstance(value, int | float) else str(value), said
 
 
-# --- what can be wrong with a file -----------------------------------------------------------------------------------
+# --- what can be wrong with a file ---
 
 PROBLEM_GROUPS = {
     "0": "The text itself",
@@ -321,9 +335,9 @@ def problems() -> Iterator[str]:
 
     yield "# Problems in files"
     yield (
-        "What `tow lint`, `tow run` and an editor say about a file. All problems of a file are told at once, each with its "
-        "line, a caret and a way out. A number keeps its meaning for ever. Nothing starts from a file with an error; a "
-        "warning stops nothing."
+        "What `tow lint`, `tow run` and an editor say about a file. All problems of a file are told at "
+        "once, each with its line, a caret and a way out. A number keeps its meaning for ever. Nothing "
+        "starts from a file with an error; a warning stops nothing."
     )
     for group, title in PROBLEM_GROUPS.items():
         yield f"## {title}"
@@ -341,16 +355,16 @@ def problems() -> Iterator[str]:
         )
 
 
-# --- what the core is told, answers and asks -------------------------------------------------------------------------
+# --- what the core is told, answers and asks ---
 
 
 def events() -> Iterator[str]:
     """The page of stimuli, events and commands."""
     yield "# Stimuli, events, commands"
     yield (
-        "The words of the [decider](../explain/decider.md). A stimulus comes from outside and may be refused. An event is a "
-        "fact: it is what the journal keeps, what `tow show --json` prints, and what replay reads. A command is an order "
-        "that follows from an event. Times are microseconds since 1970 in UTC."
+        "The words of the [decider](../explain/decider.md). A stimulus comes from outside and may be "
+        "refused. An event is a fact: it is what the journal keeps and what replay reads. A command is an "
+        "order that follows from an event. Times are microseconds since 1970 in UTC."
     )
     for title, module, base, said in (
         ("Stimuli", "stimuli", "Stimulus", "What the core is told."),
@@ -375,11 +389,14 @@ def structs(module_name: str, base: str) -> list[Any]:
     return [
         each
         for each in vars(module).values()
-        if isinstance(each, type) and issubclass(each, root) and each is not root and each.__module__ == module_name
+        if isinstance(each, type)
+        and issubclass(each, root)
+        and each is not root
+        and each.__module__ == module_name
     ]
 
 
-def struct_fields(struct: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - a msgspec struct, whose metaclass has no type
+def struct_fields(struct: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - a struct's metaclass has no type
     """Name on the wire, type and meaning of the fields that a struct adds to its base."""
     import ast
     import inspect

@@ -1,4 +1,7 @@
-"""Actions for SQLite databases: a project's own actions are typed functions in `actions/`, named after file and function."""
+"""Actions for SQLite databases.
+
+A project's own actions are typed functions in `actions/`, named after the file and the function.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,11 @@ def backup(*, source: str, target: str) -> Backup:
     partial = Path(f"{target}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     partial.unlink(missing_ok=True)
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as original:
-        with closing(sqlite3.connect(partial)) as copy:
-            original.backup(copy)
+    with (
+        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as original,
+        closing(sqlite3.connect(partial)) as copy,
+    ):
+        original.backup(copy)
     partial.rename(target)
     return Backup(path=target, bytes=Path(target).stat().st_size)
 

@@ -2,8 +2,9 @@
 
     machines.py FOLDER PORT NAME…     until FOLDER/stop appears
 
-Each service has a folder of its own with a `version` file, which it reads when it starts, and a `pid` file. A file
-called `restart` in it asks for a restart, as `systemctl restart` would. A service whose version is `bad` does not come up.
+Each service has a folder of its own with a `version` file, which it reads when it starts, and a `pid` file. A
+file called `restart` in it asks for a restart, as `systemctl restart` would. A service whose version is `bad`
+does not come up.
 """
 
 from __future__ import annotations

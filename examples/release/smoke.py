@@ -1,4 +1,4 @@
-"""Serve what is live, ask it over HTTP as a customer would, and say whether it answers: `smoke.py SITE [VERSION]`."""
+"""Serve what is live, ask it over HTTP as a customer would: `smoke.py SITE [VERSION]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 def ask(port: int, path: str) -> tuple[int, str]:
     """One GET request: status and text."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode().strip()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode().strip()

@@ -42,7 +42,9 @@ PURE_LIBRARY = frozenset(
 )
 """What the core may import besides what the ladder allows."""
 
-TIME_VALUES = frozenset({"datetime.UTC", "datetime.datetime", "datetime.timedelta", "datetime.timezone"})
+TIME_VALUES = frozenset(
+    {"datetime", "datetime.UTC", "datetime.datetime", "datetime.timedelta", "datetime.timezone"}
+)
 """Time as a value is pure; asking for the time is not, and `CLOCK_METHODS` finds that."""
 
 CLOCK_METHODS = frozenset({"now", "utcnow", "today"})
@@ -93,6 +95,8 @@ def impurity(node: ast.AST) -> str | None:
             return f"calls {name}()"
         case ast.Call(func=ast.Attribute(attr=name)) if name in CLOCK_METHODS:
             return f"calls .{name}()"
+        case ast.Call(func=ast.Attribute(attr="fromtimestamp"), args=[_], keywords=[]):
+            return "reads the machine's time zone"
         case ast.For(iter=source) | ast.comprehension(iter=source) if is_unordered(source):
             return "walks through a set, whose order differs between processes"
         case _:
@@ -124,6 +128,7 @@ def test_core_is_pure(module: Module) -> None:
     [
         "import time",
         "import os",
+        "x.fromtimestamp(0)",
         "import random",
         "import socket",
         "import logging",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from shop import prices  # noqa: E402 - found through the line above
+from shop import prices  # found through the line above
 
 
 class PriceList(unittest.TestCase):

@@ -1,0 +1,103 @@
+"""Docs, schema and code name the same things.
+
+The reference pages are made from the code, so they agree when making them again changes nothing. Pages
+that people write are held to the code where they list something that the code knows.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from types import ModuleType
+
+import pytest
+from house_sources import ROOT, load_script
+
+from towpath.core import run
+from towpath.definition import model
+
+generate = load_script(ROOT / "docs" / "generate.py")
+DOCS = ROOT / "docs"
+
+NAMES = (
+    "Run, workflow, step, attempt, block, path, stimulus, event, command, journal, gate, task, inbox, "
+    "actor, trigger, delivery, action, integration, worker, environment, rollback, catch, finally, check, "
+    "idempotent, approval, secret, artifact, owner, mailbox, scope, frame, decider, egress, rehearsal, "
+    "digest"
+)
+"""The words of the architecture, and those that its pages use for ideas of their own."""
+
+
+def first_cells(page: str, heading: str) -> list[str]:
+    """The names in code in the first column of the table under *heading*."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    section = re.split(r"^#+ ", text.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| ")]
+    return [name for row in rows[2:] for name in re.findall(r"`([^`]+)`", row)]
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_a_reference_page_is_what_the_code_says(name: str) -> None:
+    """Everything that the code names stands in the reference with what the code says of it, and nothing else."""
+    made = generate.page(generate.PAGES[name])
+
+    assert made == (DOCS / "reference" / name).read_text(encoding="utf-8"), (
+        "run ./dev docs and commit what it wrote"
+    )
+
+
+def test_the_glossary_has_every_name() -> None:
+    """A word that the code and the pages use for an idea is explained once, in alphabetical order."""
+    terms = re.findall(r"^(\w[^\n]*)\n:   ", (DOCS / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    wanted = {name.strip().lower() for name in NAMES.split(",")}
+
+    assert wanted - {term.lower() for term in terms} == set()
+    assert terms == sorted(set(terms), key=str.lower)
+
+
+def test_the_run_states_are_those_of_the_core() -> None:
+    """The page of the states lists every state of a run, on its way and at its end."""
+    on_the_way = first_cells("reference/run-states.md", "A run on its way")
+    ended = first_cells("reference/run-states.md", "A run at its end")
+
+    assert sorted(ended) == sorted(run.END_STATES)
+    assert sorted(on_the_way + ended) == sorted(typing.get_args(run.RunStatus))
+
+
+def test_the_step_states_are_those_of_the_core() -> None:
+    """The page of the states lists every state of a step."""
+    assert sorted(first_cells("reference/run-states.md", "A step")) == sorted(typing.get_args(run.NodeStatus))
+
+
+@pytest.mark.parametrize("page", ["reference/expressions.md", "glossary.md"])
+def test_the_kinds_of_error_are_those_of_the_core(page: str) -> None:
+    """The closed list of error kinds is the same wherever it is written."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    listed = next(
+        found
+        for line in text.splitlines()
+        if "`unreachable`" in line and (found := re.findall(r"`(\w+)`", line))
+    )
+
+    assert listed == list(typing.get_args(run.ErrorKind))
+
+
+def test_every_kind_of_step_has_an_example() -> None:
+    """The reference shows how each kind of step is written."""
+    assert sorted(generate.STEP_EXAMPLES) == sorted(model.STEP_KINDS)
+
+
+def described(module: ModuleType) -> list[str]:
+    """The classes of the model whose fields are not all described."""
+    return [
+        f"{name}.{field}"
+        for name, part in vars(module).items()
+        if isinstance(part, type) and issubclass(part, model.Part)
+        for field, info in part.model_fields.items()
+        if not info.description
+    ]
+
+
+def test_every_key_is_described() -> None:
+    """No key of the language is without a sentence that says what it means."""
+    assert described(model) == []
