@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    Strict,
     StringConstraints,
     Tag,
     WithJsonSchema,
@@ -24,6 +25,7 @@ from pydantic import (
 
 ID_PATTERN = r"^[a-z][a-z0-9_]*$"
 ID_CHARS_MAX = 64
+ACTION_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$"
 TITLE_CHARS_MAX = 500
 STEPS_MAX = 2_000
 """Steps that one file may define."""
@@ -68,6 +70,12 @@ def _static(text: object) -> object:
     return text
 
 
+Flag: TypeAlias = Annotated[bool, Strict()]
+"""`true` or `false`; the text `yes` is neither."""
+Whole: TypeAlias = Annotated[int, Strict()]
+Number: TypeAlias = Annotated[float, Strict()]
+Share: TypeAlias = Annotated[str, BeforeValidator(_static), StringConstraints(pattern=r"^(100|[1-9]?[0-9])%$")]
+"""A part of all items, such as `10%`."""
 Duration: TypeAlias = Annotated[
     float,
     BeforeValidator(parse_duration),
@@ -123,19 +131,19 @@ class Input(Part):
     """More than the title says."""
     default: Value = None
     """The value when none is given. An input without a default is required."""
-    required: bool | None = None
+    required: Flag | None = None
     """Forms only: whether an answer may leave it out."""
     enum: tuple[Value, ...] | None = None
     """The only values that are accepted."""
     pattern: str | None = None
     """A regular expression (RE2) that the whole text has to match."""
-    minimum: float | None = None
+    minimum: Number | None = None
     """The smallest number that is accepted."""
-    maximum: float | None = None
+    maximum: Number | None = None
     """The largest number that is accepted."""
-    min_length: int | None = Field(default=None, ge=0)
+    min_length: Whole | None = Field(default=None, ge=0)
     """The least number of characters or items."""
-    max_length: int | None = Field(default=None, ge=0)
+    max_length: Whole | None = Field(default=None, ge=0)
     """The most characters or items."""
     items: Input | None = None
     """What the items of a list, or the values of a map, are."""
@@ -149,15 +157,15 @@ class Input(Part):
 class Retry(Part):
     """How often, and how far apart, a failed attempt is repeated."""
 
-    attempts: int = Field(default=3, ge=1, le=ATTEMPTS_MAX)
+    attempts: Whole = Field(default=3, ge=1, le=ATTEMPTS_MAX)
     """Attempts in all, the first one included."""
     delay: Duration = 1.0
     """The wait before the second attempt."""
-    factor: float = Field(default=2.0, ge=1.0, le=100.0)
+    factor: Number = Field(default=2.0, ge=1.0, le=100.0)
     """What the wait is multiplied with from one attempt to the next."""
     max_delay: Duration = 300.0
     """The longest wait between two attempts."""
-    jitter: bool = True
+    jitter: Flag = True
     """Whether the wait is drawn from the upper half of its length, so that many retries do not come at once."""
     when: BareCondition | None = None
     """Repeat only where this holds; reads `error`."""
@@ -168,7 +176,7 @@ class Concurrency(Part):
 
     group: Text
     """Runs with the same group share the places."""
-    max: int = Field(default=1, ge=1, le=10_000)
+    max: Whole = Field(default=1, ge=1, le=10_000)
     """Places in the group."""
     when_full: Literal["queue", "skip", "replace"] = "queue"
     """What a run does that finds no place: wait, end as skipped, or cancel the oldest and take its place."""
@@ -235,7 +243,7 @@ class Step(Part):
     """Steps that run at the end in any case."""
     rollback: Annotated[tuple[AnyStep, ...], BeforeValidator(lambda v: [v] if isinstance(v, dict) else v)] = ()
     """A step, or a list of steps, that undoes this one."""
-    idempotent: bool | None = None
+    idempotent: Flag | None = None
     """Whether running it twice is harmless. An action says so itself; a script is taken as not idempotent."""
     check: Annotated[Check, BeforeValidator(_check)] | None = None
     """Answers "is it done already?" before the step runs and after an unknown outcome."""
@@ -286,7 +294,7 @@ class UsesStep(Step):
 
     kind: ClassVar[str] = "uses"
 
-    uses: Annotated[str, BeforeValidator(_static), StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$")]
+    uses: Annotated[str, BeforeValidator(_static), StringConstraints(pattern=ACTION_PATTERN)]
     """The action's name, such as `http.request`."""
     with_: Mapping[str, Value] = Field(default_factory=dict, alias="with")
     """The action's inputs."""
@@ -318,9 +326,9 @@ class ApproveStep(Question):
     """The question."""
     who: tuple[Principal, ...] = Field(min_length=1)
     """Who may decide."""
-    quorum: int = Field(default=1, ge=1, le=QUORUM_MAX)
+    quorum: Whole = Field(default=1, ge=1, le=QUORUM_MAX)
     """Approvals that are needed. One rejection decides."""
-    four_eyes: bool = True
+    four_eyes: Flag = True
     """Neither who started the run nor who last edited the file may approve."""
     show: Mapping[str, Value] = Field(default_factory=dict)
     """The evidence; the approval is bound to it."""
@@ -400,14 +408,21 @@ class ParallelStep(Step):
 
     parallel: tuple[AnyStep, ...] = Field(min_length=1)
     """The steps."""
-    max_parallel: int | None = Field(default=None, ge=1)
+    max_parallel: Whole | None = Field(default=None, ge=1)
     """How many may run at the same time."""
-    fail_fast: bool = True
+    fail_fast: Flag = True
     """Whether a failure cancels the siblings that still run."""
 
     def body(self) -> Iterator[tuple[str, tuple[AnyStep, ...]]]:
         """The steps."""
         yield "parallel", self.parallel
+
+
+BatchSize: TypeAlias = (
+    Annotated[Whole, Field(ge=1)]
+    | Annotated[str, BeforeValidator(_static), StringConstraints(pattern=r"^(100|[1-9][0-9]?)%$")]
+)
+"""A number of items, or a percentage of all."""
 
 
 class Matrix(Part):
@@ -426,13 +441,13 @@ class EachStep(Step):
     """A list, a map, an expression that gives one, or a matrix."""
     as_: Id = Field(default="item", alias="as")
     """The item's name in the body."""
-    max_parallel: int | None = Field(default=None, ge=1)
+    max_parallel: Whole | None = Field(default=None, ge=1)
     """How many items may run at the same time; all of a batch where it is not said, up to the engine's limit."""
-    batch: tuple[Annotated[int | str, Field(union_mode="left_to_right")], ...] | int | str | None = None
+    batch: Annotated[tuple[BatchSize, ...], Field(min_length=1)] | BatchSize | None = None
     """Sizes of the batches, as numbers or percentages of all items; the last size repeats."""
-    max_failures: int | str = 0
+    max_failures: Annotated[Whole, Field(ge=0)] | Share = 0
     """Items that may fail before no further one starts, as a number or a percentage."""
-    fail_fast: bool = False
+    fail_fast: Flag = False
     """Whether going past `max_failures` cancels the items that still run."""
     steps: tuple[AnyStep, ...] = Field(min_length=1)
     """The body."""
@@ -481,7 +496,7 @@ class RepeatStep(Step):
     """Ends the rounds when it holds after one."""
     every: Duration = 0.0
     """The wait between two rounds."""
-    times: int | None = Field(default=None, ge=1, le=100_000)
+    times: Whole | None = Field(default=None, ge=1, le=100_000)
     """Rounds at the most; the step fails when `until` never held."""
 
     def body(self) -> Iterator[tuple[str, tuple[AnyStep, ...]]]:
@@ -498,7 +513,7 @@ class WorkflowStep(Step):
     """The workflow's name."""
     with_: Mapping[str, Value] = Field(default_factory=dict, alias="with")
     """Its inputs."""
-    detach: bool = False
+    detach: Flag = False
     """Whether to go on without waiting for its end."""
 
 
@@ -572,7 +587,7 @@ AnyStep: TypeAlias = Annotated[
 class Canary(Part):
     """How many runs a new version gets first."""
 
-    next: int = Field(ge=1, le=1_000)
+    next: Whole = Field(ge=1, le=1_000)
     """The number of runs."""
 
 

@@ -53,7 +53,9 @@ _TABLE = (
     _code(1, "unreadable", "The file or folder cannot be read."),
     _code(2, "too-large", "A file has at most 1 MiB."),
     _code(3, "not-utf8", "A file is UTF-8 text."),
-    _code(4, "control-character", "Control, direction and line-separator characters do not belong into a file."),
+    _code(
+        4, "control-character", "Control, direction and line-separator characters do not belong into a file."
+    ),
     _code(5, "byte-order-mark", "A file starts with text, not with a byte order mark."),
     _code(6, "tab-indentation", "YAML indents with spaces."),
     _code(7, "too-deep", "Mappings and lists stand at most 64 levels deep."),
@@ -67,14 +69,22 @@ _TABLE = (
     _code(15, "several-documents", "A file holds one YAML document, without directives."),
     _code(16, "not-a-mapping", "A file is a mapping of keys to values."),
     _code(17, "bad-key", "A key is text on one line."),
-    _code(18, "ambiguous-number", "A number that would change when it is read, such as 0755 or one beyond 64 bits."),
+    _code(
+        18,
+        "ambiguous-number",
+        "A number that would change when it is read, such as 0755 or one beyond 64 bits.",
+    ),
     _code(19, "shortened-number", "A number such as 3.10 that loses a digit where text is meant.", _WARNING),
     # 1xx: the shape
     _code(101, "unknown-key", "The language does not have this key here."),
     _code(102, "missing-key", "A key that has to be there is not."),
     _code(103, "wrong-type", "A value of another type belongs here."),
     _code(104, "not-one-of", "The value is none of those that the key takes."),
-    _code(105, "bad-format", "A name, a principal, a duration, a pattern or a date is not written as it has to be."),
+    _code(
+        105,
+        "bad-format",
+        "A name, a principal, a duration, a pattern or a date is not written as it has to be.",
+    ),
     _code(106, "out-of-range", "A number, a length or a list goes past its limit."),
     _code(107, "step-without-kind", "A step has none of the keys that say what it does."),
     _code(108, "step-with-two-kinds", "A step has more than one of the keys that say what it does."),
@@ -89,13 +99,19 @@ _TABLE = (
     _code(202, "unknown-name", "An expression uses a name that does not exist here."),
     _code(203, "unknown-step", "An expression or a key names a step that does not exist."),
     _code(204, "step-comes-later", "A step that has not run yet cannot be read."),
-    _code(205, "step-elsewhere", "A step in another branch, or a parallel sibling without `needs`, cannot be read."),
+    _code(
+        205,
+        "step-elsewhere",
+        "A step in another branch, or a parallel sibling without `needs`, cannot be read.",
+    ),
     _code(206, "step-inside-loop", "From outside, the steps of a loop are read through `items`."),
     _code(207, "undeclared-output", "An output that nobody declares."),
     _code(208, "expression-syntax", "An expression is not CEL."),
     _code(209, "expression-type", "The types in an expression do not fit."),
     _code(210, "not-a-condition", "A condition has to be true or false."),
-    _code(211, "expression-in-script", "Values reach a script through its environment or standard input only."),
+    _code(
+        211, "expression-in-script", "Values reach a script through its environment or standard input only."
+    ),
     _code(212, "secret-outside", "Secrets stand in `with`, `env` and `stdin` only, and alone."),
     _code(213, "unknown-input", "The workflow does not declare this input."),
     _code(214, "unknown-var", "The workflow does not declare this variable."),

@@ -561,7 +561,11 @@ class _Builder:
             return None
         if not node.text:
             self._source.tell(
-                "bad-key", "a key is missing before `:`", node.start, node.start + 1, help="write the key's name"
+                "bad-key",
+                "a key is missing before `:`",
+                node.start,
+                node.start + 1,
+                help="write the key's name",
             )
             return None
         if (first := parent.entries.get(node.text)) is not None:
@@ -654,7 +658,9 @@ def _bounded(text: str, number: int) -> int | Ambiguous:
 
 
 def _too_big(text: str) -> Ambiguous:
-    return Ambiguous(f"`{_short(text)}` does not fit into 64 bits", "put it in quotes: as text it stays as it is")
+    return Ambiguous(
+        f"`{_short(text)}` does not fit into 64 bits", "put it in quotes: as text it stays as it is"
+    )
 
 
 _SHOWN_CHARS = 40
@@ -730,7 +736,9 @@ def _repair_tab(source: Source, text: str, place: int) -> _Repair:
     end = place
     while text[end : end + 1] in ("\t", " ") and end < len(text):
         end += 1
-    source.tell("tab-indentation", "a tab stands where YAML indents with spaces", place, end, help="use spaces")
+    source.tell(
+        "tab-indentation", "a tab stands where YAML indents with spaces", place, end, help="use spaces"
+    )
     return _Repair(text=text[:place] + " " * (end - place) + text[end:], start=place, end=place)
 
 
@@ -768,9 +776,15 @@ def _explain(character: str, problem: str, context: str) -> tuple[str, str]:
         return "an unknown escape in double quotes", "write \\\\ for a backslash, or use single quotes"
     if "expected ',' or" in problem:
         kind = "[…]" if "sequence" in context else "{…}"
-        return f"a `,` or the end of `{kind}` is missing", "close it, or put the value before this place in quotes"
+        return (
+            f"a `,` or the end of `{kind}` is missing",
+            "close it, or put the value before this place in quotes",
+        )
     if "expected key" in problem or "expected '-' indicator" in problem:
-        return "this line does not fit to the lines above it", "check the indentation, and quotes that ended early"
+        return (
+            "this line does not fit to the lines above it",
+            "check the indentation, and quotes that ended early",
+        )
     if "could not find expected ':'" in problem:
         return "a `:` is missing after a key", "write `key: value`"
     return f"this is not YAML: {problem or context or 'it cannot be read'}", "check indentation and quotes"
