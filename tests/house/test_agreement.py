@@ -31,7 +31,8 @@ NAMES = (
 def first_cells(page: str, heading: str) -> list[str]:
     """The names in code in the first column of the table under *heading*."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    section = re.split(r"^#+ ", text.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    below = text.split(f"# {heading}\n", 1)[1]
+    section = re.split(r"^#+ ", below, maxsplit=1, flags=re.MULTILINE)[0]
     rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| ")]
     return [name for row in rows[2:] for name in re.findall(r"`([^`]+)`", row)]
 

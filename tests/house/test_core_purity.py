@@ -84,7 +84,7 @@ def impurities(module: Module) -> list[str]:
     return found
 
 
-def impurity(node: ast.AST) -> str | None:
+def impurity(node: ast.AST) -> str | None:  # noqa: PLR0911 - a table, one answer for each row
     """Why *node* is not pure, or None."""
     match node:
         case ast.AsyncFunctionDef() | ast.Await() | ast.AsyncFor() | ast.AsyncWith():
