@@ -29,6 +29,7 @@ from towpath.store.contract import QUEUED_CHANGES_MAX
 from towpath.store.writing import roll_back, write_group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from towpath.store.contract import Change, Deliver, NewRun, OnDurable, OnStarted
@@ -47,6 +48,9 @@ CHECKPOINT_PAGES = 1_000
 IDLE_SECONDS = 0.5
 """After this long what the write-ahead log holds is moved anyhow."""
 
+_CHECKPOINT: list[Item] = []
+"""What stands in the queue for a group when the write-ahead log is to be moved."""
+
 ENDING_HELP = "This process is ending; start `tow` again."
 BUG_HELP = "This is our mistake; please report it. Start `tow` again; the journal goes on."
 
@@ -61,7 +65,7 @@ class SqliteJournal:
         self._gathered: list[Item] = []
         self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
         self._away = 0
-        """Changes that the thread has and whose callbacks were not called yet."""
+        """What the thread has and the loop has not heard of yet: changes, and checkpoints as one each."""
         self._pace_seconds = 0.0
         """How long a small group takes here, averaged."""
         self._pages = 0
@@ -130,16 +134,29 @@ class SqliteJournal:
             return
         self._gathered = []
         self._keep_pace(time.perf_counter() - began)
-        if self._pages == 0 or self._pages >= CHECKPOINT_PAGES:
-            self._queue.put([])  # wakes the thread: the write-ahead log is its business
-        self._pages += len(group)
+        self._tend_log(len(group))
         _settle(group, outcomes)
+
+    def _tend_log(self, pages: int) -> None:
+        """Let the thread move the write-ahead log; commits queue behind it, or the log would never get empty.
+
+        A log that got empty is written over from its beginning; one that grows makes every sync slower.
+        """
+        if self._pages == 0:
+            self._queue.put([])
+        self._pages += pages
+        if self._pages >= CHECKPOINT_PAGES:
+            self._away += 1
+            self._queue.put(_CHECKPOINT)
 
     def _hand_over(self) -> None:
         if self._gathered:
             group, self._gathered = self._gathered, []
             self._away += len(group)
             self._queue.put(group)
+
+    def _log_moved(self) -> None:
+        self._away -= 1
 
     def _settle_there(self, group: list[Item], outcomes: list[Outcome] | None) -> None:
         self._away -= len(group)
@@ -166,18 +183,19 @@ class SqliteJournal:
                 continue
             if group is None:
                 break
-            if group:
-                self._write_there(group)
-            if self._pages >= CHECKPOINT_PAGES:
+            if group is _CHECKPOINT:
                 self._checkpoint()
+                self._tell(self._log_moved)
+            elif group:
+                self._write_there(group)
         _disconnect(self._there)
 
     def _write_there(self, group: list[Item]) -> None:
         """Write a group and whatever has gathered behind it; wake the loop once."""
         while len(group) < GROUP_CHANGES_MAX and not self._queue.empty():
             more = self._queue.get()
-            if more is None:
-                self._queue.put(None)
+            if more is None or more is _CHECKPOINT:
+                self._queue.put(more)
                 break
             group += more
         began = time.perf_counter()
@@ -185,8 +203,9 @@ class SqliteJournal:
         if len(group) <= HERE_CHANGES_MAX:
             self._keep_pace(time.perf_counter() - began)
         self._pages += len(group)
-        with suppress(RuntimeError):  # the loop is closed: nobody is left who could be told
-            self._deliver(self._settle_there, group, outcomes)
+        self._tell(self._settle_there, group, outcomes)
+        if self._pages >= CHECKPOINT_PAGES:
+            self._checkpoint()
 
     def _checkpoint(self) -> None:
         """Move the write-ahead log into the database file; a sync that fails here stops the journal too."""
@@ -198,6 +217,10 @@ class SqliteJournal:
         except sqlite3.Error as error:
             if not is_busy(error):
                 self._stop(error)
+
+    def _tell(self, callback: Callable[..., None], *values: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left who could be told
+            self._deliver(callback, *values)
 
     # In either.
 
