@@ -188,14 +188,19 @@ def language() -> Iterator[str]:
         yield first_paragraph(cls)
         yield keys(part, parts, without=common)
         yield f"```yaml\n{textwrap.dedent(STEP_EXAMPLES[kind]).strip()}\n```"
-    yield "## Parts {#parts}"
-    for name, part in sorted(parts.items()):
-        if not name.endswith("Step"):
-            yield f"### {_spoken(name)} {{#{name.lower()}}}"
-            yield " ".join(part.get("description", "").split())
-            yield keys(part, parts)
+    yield from described_parts({name: part for name, part in parts.items() if not name.endswith("Step")})
     yield "## Limits {#limits}"
     yield table(("limit", "value", "what it bounds"), limits("towpath.definition.model"))
+
+
+def described_parts(parts: Mapping[str, Schema]) -> Iterator[str]:
+    """A section for each part that a key may hold."""
+    yield "## Parts {#parts}"
+    for name, part in sorted(parts.items()):
+        yield f"### {_spoken(name)} {{#{name.lower()}}}"
+        yield " ".join(part.get("description", "").split())
+        if part.get("properties"):
+            yield keys(part, parts)
 
 
 def keys(
@@ -214,7 +219,7 @@ def keys(
                 f"`{name}`",
                 takes(value, parts),
                 "**required**" if name in required else without_it(value),
-                value.get("description", ""),
+                value.get("description") or _referred(value, parts).get("description", ""),
             )
             for name, value in _properties(part).items()
             if name not in without and (only is None or name in only)
@@ -224,6 +229,10 @@ def keys(
 
 def _properties(part: Schema) -> Mapping[str, Schema]:
     return typing.cast("Mapping[str, Schema]", part.get("properties", {}))
+
+
+def _referred(value: Schema, parts: Mapping[str, Schema]) -> Schema:
+    return parts.get(value.get("$ref", "").rpartition("/")[2], {})
 
 
 def _spoken(name: str) -> str:
@@ -282,7 +291,7 @@ def _text(value: Schema) -> str:
 def without_it(value: Schema) -> str:
     """What a key means that is not written."""
     default = value.get("default")
-    if default is None or default in ({}, [], ()):
+    if default is None or isinstance(default, dict) or default in ([], ()):
         return ""
     options = [value, *value.get("anyOf", ())]
     if isinstance(default, float) and any("ms)?" in each.get("pattern", "") for each in options):
@@ -313,6 +322,36 @@ def limits(module_name: str) -> Iterator[tuple[str, ...]]:
             said = str(following.value.value)
         value = getattr(module, target.id)
         yield f"`{target.id}`", f"{value:,}" if isinstance(value, int | float) else str(value), said
+
+
+PROJECT_INTRODUCTION = """
+A folder is a project when it has a `towpath.yaml`, which may be empty. `tow` looks for it from where you are upwards.
+
+```text
+towpath.yaml        people, environments, calendars, secrets, channels, engine, limits
+workflows/*.yaml    the workflows
+actions/*.py        local actions: typed Python functions
+policies/*.rego     policy as code
+tests/*.yaml        workflow tests
+.towpath/           the data folder; not for version control
+```
+
+A run keeps the definition that it started with, whatever happens to the file. A file that does not load never replaces
+the version that does.
+"""
+
+
+def project() -> Iterator[str]:
+    """The page of the project's file."""
+    from towpath.definition.project import BUILT_IN_ROLES, ProjectFile
+
+    schema = ProjectFile.model_json_schema(by_alias=True)
+    yield "# The project"
+    yield PROJECT_INTRODUCTION
+    yield "## towpath.yaml {#file}"
+    yield keys(schema, schema["$defs"])
+    yield f"Built-in roles: {', '.join(f'`{role}`' for role in BUILT_IN_ROLES)}."
+    yield from described_parts(schema["$defs"])
 
 
 # --- what can be wrong with a file ---
@@ -414,6 +453,7 @@ def struct_fields(struct: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN40
 
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "language.md": language,
+    "project.md": project,
     "problems.md": problems,
     "events.md": events,
 }
