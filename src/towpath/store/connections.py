@@ -25,6 +25,8 @@ BUSY_SECONDS_MAX = 30.0
 WAL_BYTES_KEPT_MAX = 64 * 1024 * 1024
 """To what size the write-ahead log shrinks after a checkpoint."""
 CACHED_STATEMENTS_MAX = 256
+CACHE_KIBIBYTES_MAX = 16 * 1024
+"""Pages that a connection keeps in memory; taken only when used."""
 PRIMARY_CODE = 0xFF
 """SQLite's extended error codes keep the primary one in the lowest byte."""
 VALUE_BYTES_MAX = RECORD_BYTES_MAX
@@ -92,6 +94,7 @@ def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT_MAX}")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES_MAX}")
     connection.execute("PRAGMA trusted_schema = OFF")
     if read_only:
         connection.execute("PRAGMA query_only = ON")

@@ -45,6 +45,8 @@ PACE_GROUPS = 8
 """Over about how many groups the pace of the disk is averaged."""
 CHECKPOINT_PAGES = 1_000
 """About how many pages the write-ahead log gathers before they are moved into the database file."""
+CHECKPOINT_PAGES_BUSY = 8_000
+"""The same while large groups come: a page that changes often is then moved once."""
 IDLE_SECONDS = 0.5
 """After this long what the write-ahead log holds is moved anyhow."""
 
@@ -204,7 +206,7 @@ class SqliteJournal:
             self._keep_pace(time.perf_counter() - began)
         self._pages += len(group)
         self._tell(self._settle_there, group, outcomes)
-        if self._pages >= CHECKPOINT_PAGES:
+        if self._pages >= CHECKPOINT_PAGES_BUSY:
             self._checkpoint()
 
     def _checkpoint(self) -> None:
