@@ -325,7 +325,8 @@ def limits(module_name: str) -> Iterator[tuple[str, ...]]:
 
 
 PROJECT_INTRODUCTION = """
-A folder is a project when it has a `towpath.yaml`, which may be empty. `tow` looks for it from where you are upwards.
+A folder is a project when it has a `towpath.yaml`, which may be empty. `tow` looks for it from where you are
+upwards.
 
 ```text
 towpath.yaml        people, environments, calendars, secrets, channels, engine, limits
@@ -336,8 +337,8 @@ tests/*.yaml        workflow tests
 .towpath/           the data folder; not for version control
 ```
 
-A run keeps the definition that it started with, whatever happens to the file. A file that does not load never replaces
-the version that does.
+A run keeps the definition that it started with, whatever happens to the file. A file that does not load never
+replaces the version that does.
 """
 
 

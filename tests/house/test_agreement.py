@@ -39,7 +39,7 @@ def first_cells(page: str, heading: str) -> list[str]:
 
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_a_reference_page_is_what_the_code_says(name: str) -> None:
-    """Everything that the code names stands in the reference with what the code says of it, and nothing else."""
+    """What the code names stands in the reference, with what the code says of it, and nothing else does."""
     made = generate.page(generate.PAGES[name])
 
     assert made == (DOCS / "reference" / name).read_text(encoding="utf-8"), (

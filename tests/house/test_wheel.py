@@ -11,7 +11,7 @@ from house_sources import ROOT, tracked_files
 
 
 def test_the_wheel_holds_the_whole_package(tmp_path: Path) -> None:
-    """Every file of the package is in the wheel: queries, programs and type marker too; tests and examples are not."""
+    """Every file of the package is in the wheel, queries and type marker too; tests and examples are not."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
