@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import datetime
 import hashlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from towpath.steps.contract import Egress, HttpRequest, HttpResponse
 from towpath.steps.egress import GuardedEgress
+from towpath.steps.processes import ProcessResult, ProcessRunner, ProcessSpec
 
 
 class NoEgress:
@@ -34,6 +35,9 @@ class FakeContext:
     path: str = "build"
     attempt: int = 1
     idempotency_key: str = "run1/build/1"
+    environment: Mapping[str, str] = field(
+        default_factory=lambda: {"PATH": os.environ["PATH"], "HOME": "/nowhere", "LANG": "C.UTF-8"}
+    )
     lines: list[tuple[str, str]] = field(default_factory=list)
 
     def remaining_seconds(self) -> float | None:
@@ -44,11 +48,14 @@ class FakeContext:
         """Remembers a line."""
         self.lines.append((level, text))
 
-    async def run_process(self, spec: Any) -> Any:  # noqa: ANN401 - the runner's own types, loaded on use
+    async def run_process(self, spec: ProcessSpec) -> ProcessResult:
         """Runs a program and remembers its output."""
-        from towpath.steps.processes import run_process  # noqa: PLC0415
 
-        return await run_process(spec, ProcessLines(self.lines))
+        def sink(stream: str, data: bytes, /) -> None:
+            self.lines.append((stream, data.decode(errors="replace")))
+
+        async with ProcessRunner() as runner:
+            return await runner.run(spec, sink)
 
 
 @dataclass(frozen=True, slots=True)

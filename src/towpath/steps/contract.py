@@ -98,7 +98,11 @@ RESPONSE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 class ActionFailed(errors.StepError):
-    """An action failed; *kind* is what `error.kind` shows, *outputs* what is known all the same."""
+    """An action failed; *kind* is what `error.kind` shows, *outputs* what is known all the same.
+
+    With *is_complete* the action was done and answered with all its outputs, and only its own rule calls
+    that a failure: a step's `success_when` may see it otherwise.
+    """
 
     def __init__(
         self,
@@ -106,11 +110,13 @@ class ActionFailed(errors.StepError):
         *,
         kind: ErrorKind = "exit",
         outputs: Values | None = None,
+        is_complete: bool = False,
         exit_code: int | None = None,
         help: str = "",  # noqa: A002 - the field's word
     ) -> None:
         super().__init__(message, kind=kind, help=help)
         self.outputs: Values = outputs or {}
+        self.is_complete = is_complete
         self.exit_code = exit_code
 
 
@@ -209,6 +215,11 @@ class StepContext(Protocol):
         ...
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """The whole environment for programs of this step: made, not inherited, with the step's own `env`."""
+        ...
+
+    @property
     def egress(self) -> Egress:
         """The guarded HTTP client."""
         ...
@@ -222,7 +233,11 @@ class StepContext(Protocol):
         ...
 
     async def run_process(self, spec: ProcessSpec) -> ProcessResult:
-        """Runs a program, its output into the log; when this ends or is cancelled none of it is left."""
+        """Runs a program, its output into the log; when this ends or is cancelled none of it is left.
+
+        The environment is what the spec says, usually `context.environment` and a little more. The
+        context adds what has to be masked in the output; a result on `result_fd` comes unmasked.
+        """
         ...
 
 
