@@ -307,6 +307,13 @@ def _duration(seconds: float) -> str:
 
 def limits(module_name: str) -> Iterator[tuple[str, ...]]:
     """The named limits of a module with the text under each."""
+    for name, value, said in constants(module_name):
+        if name.endswith("_MAX"):
+            yield f"`{name}`", f"{value:,}" if isinstance(value, int | float) else str(value), said
+
+
+def constants(module_name: str) -> Iterator[tuple[str, object, str]]:
+    """The constants of a module: name, value, and the text under each."""
     import ast
     import inspect
 
@@ -314,14 +321,13 @@ def limits(module_name: str) -> Iterator[tuple[str, ...]]:
     body = ast.parse(inspect.getsource(module)).body
     for position, node in enumerate(body):
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if not (isinstance(target, ast.Name) and target.id.endswith("_MAX")):
+        if not (isinstance(target, ast.Name) and target.id.isupper() and not target.id.startswith("_")):
             continue
         following = body[position + 1] if position + 1 < len(body) else None
         said = ""
         if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             said = str(following.value.value)
-        value = getattr(module, target.id)
-        yield f"`{target.id}`", f"{value:,}" if isinstance(value, int | float) else str(value), said
+        yield target.id, getattr(module, target.id), said
 
 
 PROJECT_INTRODUCTION = """
@@ -452,7 +458,25 @@ def struct_fields(struct: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN40
             yield wire[node.target.id], ast.unparse(node.annotation), said
 
 
+# --- the command line ---
+
+
+def exit_codes() -> Iterator[str]:
+    """The page of what `tow` answers to the shell."""
+    yield "# Exit codes"
+    yield "What `tow` answers to the shell. The numbers never change their meaning."
+    yield table(
+        ("code", "name", "means"),
+        [
+            (f"`{value}`", name.lower().replace("_", " "), said)
+            for name, value, said in constants("towpath.cli.exit_codes")
+            if isinstance(value, int)
+        ],
+    )
+
+
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
+    "exit-codes.md": exit_codes,
     "language.md": language,
     "project.md": project,
     "problems.md": problems,
