@@ -16,7 +16,7 @@ import functools
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath.definition.expressions import analysis, limits, messages, rewriting, scanning, tree
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships stubs without py.typed
 
-_Branch = dict[str, "_Branch | None"]
+Branch = dict[str, "Branch | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +41,16 @@ class Expression:
     references: tuple[analysis.Reference, ...]
     result: str
     # CEL's name for the type that the check found: `bool`, `string`, `list(int)`, …, or `dyn`.
-    _program: Any = field(repr=False, compare=False)  # CEL's own object, which has no type outside CEL
-    _reads: _Branch = field(repr=False, compare=False)
-    _path: tuple[str, ...] = field(repr=False, compare=False)
+    program: Any = field(repr=False, compare=False)  # CEL's own object, which has no type outside CEL
+    reads: Branch = field(repr=False, compare=False)
+    # The paths of *references* as a tree, with None where everything below is read.
+    path: tuple[str, ...] = field(repr=False, compare=False)
     # The path that is all there is to the expression, or nothing.
 
     def evaluate(self, names: Mapping[str, object]) -> Value:
         """Return the value for these root *names*; raises EvaluationError when there is none."""
-        if self._path:
-            found = _walk(self._path, names)
+        if self.path:
+            found = _walk(self.path, names)
             if found is not _ABSENT:
                 return _checked(found, self.source)
         return _evaluate(self, names)
@@ -66,8 +67,8 @@ def compile_expression(source: str, *, names: Names) -> Expression:
             code=Code.LIMIT,
             help="split it into several steps or outputs",
         )
-    program = _program(source)
-    return program if names is DYNAMIC else _checked_against(source, names)
+    parsed = _parse(source)
+    return parsed.expression if names.any_name else _checked_against(parsed, names)
 
 
 def compile_condition(source: str, *, names: Names) -> Expression:
@@ -112,11 +113,6 @@ class _Parsed:
 
 
 @functools.lru_cache(maxsize=limits.CACHED_EXPRESSIONS_MAX)
-def _program(source: str) -> Expression:
-    return _parse(source).expression
-
-
-@functools.lru_cache(maxsize=limits.CACHED_EXPRESSIONS_MAX)
 def _parse(source: str) -> _Parsed:
     _check_text(source)
     environment = _runtime_environment()
@@ -135,11 +131,9 @@ def _parse(source: str) -> _Parsed:
         source=source,
         references=references,
         result="dyn",
-        _program=program,
-        _reads=_reads(
-            reference.path[:-1] if reference.tested else reference.path for reference in references
-        ),
-        _path=_whole_path(root),
+        program=program,
+        reads=_reads(reference.path[:-1] if reference.tested else reference.path for reference in references),
+        path=_whole_path(root),
     )
     return _Parsed(root=root, expression=expression)
 
@@ -184,11 +178,11 @@ def _whole_path(root: tree.Node) -> tuple[str, ...]:
     return () if found is None or found[2] else found[1]
 
 
-def _reads(paths: Iterable[tuple[str, ...]]) -> _Branch:
+def _reads(paths: Iterable[tuple[str, ...]]) -> Branch:
     """Return *paths* as a tree; None stands where everything below is read."""
-    root: _Branch = {}
+    root: Branch = {}
     for path in paths:
-        branch: _Branch | None = root
+        branch: Branch | None = root
         for word in path[:-1]:
             if branch is None:
                 break
@@ -198,13 +192,12 @@ def _reads(paths: Iterable[tuple[str, ...]]) -> _Branch:
     return root
 
 
-@functools.lru_cache(maxsize=limits.CACHED_EXPRESSIONS_MAX)
-def _checked_against(source: str, names: Names) -> Expression:
-    parsed = _parse(source)
+def _checked_against(parsed: _Parsed, names: Names) -> Expression:
+    expression, source = parsed.expression, parsed.expression.source
     problems = list(analysis.problems(parsed.root, names))
     result = "dyn"
     try:
-        environment = _checking_environment(_declarations(parsed.expression.references, names))
+        environment = _checking_environment(_declarations(expression.references, names))
         result = environment.compile(source).return_type().name()
     except RuntimeError as problem:
         known = {found.offset for found in problems}
@@ -212,15 +205,7 @@ def _checked_against(source: str, names: Names) -> Expression:
             found for found in messages.compile_problems(str(problem), source) if found.offset not in known
         ]
     raise_all(problems)
-    expression = parsed.expression
-    return Expression(
-        source=source,
-        references=expression.references,
-        result=_type_text(result),
-        _program=expression._program,  # noqa: SLF001 - its own kind
-        _reads=expression._reads,  # noqa: SLF001
-        _path=expression._path,  # noqa: SLF001
-    )
+    return replace(expression, result=_type_text(result))
 
 
 def _declarations(references: Iterable[analysis.Reference], names: Names) -> tuple[tuple[str, str], ...]:
@@ -281,9 +266,7 @@ def _checking_environment(declared: tuple[tuple[str, str], ...]) -> cel.Env:
 
 
 def _extension(module: Any, functions: Iterable[own.Function], name: str) -> cel.CelExtension:  # noqa: ANN401 - a module
-    return module.CelExtension(
-        name, [_declaration(module, function) for function in functions]
-    )
+    return module.CelExtension(name, [_declaration(module, function) for function in functions])
 
 
 def _declaration(module: Any, function: own.Function) -> cel.FunctionDecl:  # noqa: ANN401 - a module
@@ -316,9 +299,9 @@ _ABSENT: Final = object()
 
 
 def _walk(path: tuple[str, ...], names: Mapping[str, object]) -> object:
-    value: object = names
+    value: Any = names
     for word in path:
-        if not isinstance(value, Mapping) or word not in value:
+        if (type(value) is not dict and not isinstance(value, Mapping)) or word not in value:
             return _ABSENT
         value = value[word]
     return value
@@ -327,7 +310,7 @@ def _walk(path: tuple[str, ...], names: Mapping[str, object]) -> object:
 def _evaluate(expression: Expression, names: Mapping[str, object]) -> Value:
     own.BUDGET.renew()
     try:
-        outcome = expression._program.eval(data=_picked(expression._reads, names))  # noqa: SLF001
+        outcome = expression.program.eval(data=_picked(expression.reads, names))
         kind = outcome.type().name()
     except RuntimeError as problem:
         raise _failure(str(problem), expression, names) from None
@@ -340,7 +323,7 @@ def _evaluate(expression: Expression, names: Mapping[str, object]) -> Value:
     return _Result(expression.source).value(outcome, 0)
 
 
-def _picked(reads: _Branch, names: Mapping[str, object]) -> dict[str, object]:
+def _picked(reads: Branch, names: Mapping[str, object]) -> dict[str, object]:
     """Return only what *reads* names of *names*, so that CEL never sees, or converts, the rest of a run."""
     picked: dict[str, object] = {}
     for word, inner in reads.items():
@@ -506,7 +489,7 @@ def _is_absence(message: str) -> bool:
 def _first_missing(expression: Expression, names: Mapping[str, object]) -> EvaluationError | None:
     for reference in expression.references:
         path = reference.path[:-1] if reference.tested else reference.path
-        value: object = names
+        value: Any = names
         for depth, word in enumerate(path):
             if not isinstance(value, Mapping) or word not in value:
                 if reference.guarded:

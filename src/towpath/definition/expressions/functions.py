@@ -46,27 +46,30 @@ class FunctionError(ValueError):
 
 
 class Budget(threading.local):
-    """What the evaluation that runs in this thread may still build; *broken* names the limit it ran into."""
+    """What the evaluation that runs in this thread may still do; *broken* says which limit it ran into."""
 
     def __init__(self) -> None:
-        self.left = limits.BUILT_CHARS_MAX
-        self.broken = ""
+        self.renew()
 
     def renew(self) -> None:
         """Start a new evaluation."""
-        self.left = limits.BUILT_CHARS_MAX
+        self.chars_left = limits.BUILT_CHARS_MAX
+        self.searches_left = limits.SEARCHED_MAX
         self.broken = ""
+        self.gathered: dict[int, list[object]] = {}
+        self.ticket = 0
 
     def spend(self, chars: int) -> None:
         """Take *chars* from the budget; raises FunctionError when it is used up."""
-        self.left -= chars
-        if self.left < 0:
+        self.chars_left -= chars
+        if self.chars_left < 0:
             self.refuse(f"it builds more than {limits.BUILT_CHARS_MAX} characters in all")
 
-    @property
-    def is_broken(self) -> bool:
-        """Whether a limit was passed, so that nothing more may be built."""
-        return bool(self.broken)
+    def spend_search(self, size: int) -> None:
+        """Take a search through *size* characters or items from the budget; raises FunctionError."""
+        self.searches_left -= size
+        if self.searches_left < 0:
+            self.refuse(f"its loops search through more than {limits.SEARCHED_MAX} characters or items")
 
     def refuse(self, message: str) -> NoReturn:
         """Raise FunctionError and remember it, so that nothing can swallow it."""
@@ -175,6 +178,7 @@ def _write_other(value: object) -> str:
 
 def join(items: list[object], separator: str = "") -> str:
     """Return the *items* as one text with *separator* between them."""
+    BUDGET.spend(limits.ITEM_CHARS * len(items))
     return _build_text(separator.join(_joined(index, item) for index, item in enumerate(items)))
 
 
@@ -198,7 +202,8 @@ def split(text: str, separator: str) -> list[str]:
 
 def trim(text: str) -> str:
     """Return *text* without blanks and line ends around it."""
-    return _build_text(text.strip())
+    BUDGET.spend(len(text))
+    return text.strip()
 
 
 def lower(text: str) -> str:
@@ -269,6 +274,7 @@ def percentile(values: list[object], percent: float) -> float:
     """Return the value below which *percent* (0 to 100) of the *values* lie, interpolated between neighbours."""
     if not 0 <= percent <= 100:  # noqa: PLR2004 - it is per cent
         raise FunctionError(f"percentile() takes a share from 0 to 100, not {plain_number(percent)}")
+    BUDGET.spend(limits.ITEM_CHARS * len(values))
     numbers = sorted(_number(index, value) for index, value in enumerate(values))
     if not numbers:
         raise FunctionError("percentile() is given an empty list")
@@ -334,25 +340,28 @@ def _prerelease_key(prerelease: str) -> str:
 
 def spend_size(size: int) -> bool:
     """Pay for a text or a list of *size* before it is built; false when it must not be."""
-    if BUDGET.is_broken:
-        return False
-    try:
-        if size > limits.RESULT_CHARS_MAX:
-            BUDGET.refuse(
-                f"it builds a text of more than {limits.RESULT_CHARS_MAX} characters, or such a list"
-            )
-        BUDGET.spend(size)
-    except FunctionError:
-        return False
-    return True
+    if size > limits.RESULT_CHARS_MAX:
+        BUDGET.broken = BUDGET.broken or (
+            f"it builds a text of more than {limits.RESULT_CHARS_MAX} characters, or such a list"
+        )
+    return _paid(BUDGET.spend, size)
+
+
+def spend_search(size: int) -> bool:
+    """Pay for a search that a loop repeats; false when it must not be made."""
+    return _paid(BUDGET.spend_search, size)
 
 
 def spend_value(value: object) -> bool:
-    """Pay for a whole value before a loop keeps it; false when it must not."""
-    if BUDGET.is_broken:
+    """Pay for a whole value before something keeps it; false when it must not."""
+    return _paid(BUDGET.spend, weight(value))
+
+
+def _paid(spend: Callable[[int], None], price: int) -> bool:
+    if BUDGET.broken:
         return False
     try:
-        BUDGET.spend(weight(value))
+        spend(price)
     except FunctionError:
         return False
     return True
@@ -371,12 +380,47 @@ def weight(value: object) -> int:
 
 def can_spend() -> bool:
     """Whether a loop may go on."""
-    return not BUDGET.is_broken
+    return not BUDGET.broken
 
 
 def refused() -> NoReturn:
     """Stand in for what was too large to be built."""
     raise FunctionError(BUDGET.broken)
+
+
+def gather() -> int:
+    """Open a list for what a loop gathers, and return its ticket."""
+    BUDGET.ticket += 1
+    BUDGET.gathered[BUDGET.ticket] = []
+    return BUDGET.ticket
+
+
+def keep(ticket: int, item: object) -> int:
+    """Add *item* to the list of *ticket*; a time becomes its text, as it does in every result."""
+    if BUDGET.broken:
+        refused()
+    BUDGET.spend(limits.ITEM_CHARS + weight(item))
+    BUDGET.gathered[ticket].append(_storable(item))
+    return ticket
+
+
+def _storable(item: object) -> object:
+    match item:
+        case datetime.datetime():
+            return format_timestamp(item)
+        case datetime.timedelta():
+            return format_duration(item)
+        case list():
+            return [_storable(part) for part in item]
+        case dict():
+            return {key: _storable(part) for key, part in item.items()}
+        case _:
+            return item
+
+
+def gathered(ticket: int) -> list[object]:
+    """Close the list of *ticket* and return it."""
+    return BUDGET.gathered.pop(ticket)
 
 
 def _both(parameters: tuple[str, ...], result: str) -> tuple[Form, ...]:
@@ -466,34 +510,54 @@ REWRITTEN: Final[tuple[Function, ...]] = (
 )
 """The functions that are rewritten into plain CEL; declared for the type check only."""
 
+
+def _internal(
+    name: str, parameters: tuple[str, ...], result: str, implementation: Callable[..., object]
+) -> Function:
+    form = Form(parameters=parameters, result=result)
+    return Function(name=name, forms=(form,), implementation=implementation, summary="")
+
+
 INTERNAL: Final[tuple[Function, ...]] = (
-    Function(
-        name="@spend_size",
-        forms=(Form(parameters=("int",), result="bool"),),
-        implementation=spend_size,
-        summary="",
-    ),
-    Function(
-        name="@spend_value",
-        forms=(Form(parameters=("dyn",), result="bool"),),
-        implementation=spend_value,
-        summary="",
-    ),
-    Function(
-        name="@can_spend", forms=(Form(parameters=(), result="bool"),), implementation=can_spend, summary=""
-    ),
-    Function(name="@refused", forms=(Form(parameters=(), result="dyn"),), implementation=refused, summary=""),
-    Function(
-        name="@glob_expression",
-        forms=(Form(parameters=("string",), result="string"),),
-        implementation=glob_expression,
-        summary="",
-    ),
+    _internal("@spend_size", ("int",), "bool", spend_size),
+    _internal("@spend_search", ("int",), "bool", spend_search),
+    _internal("@spend_value", ("dyn",), "bool", spend_value),
+    _internal("@can_spend", (), "bool", can_spend),
+    _internal("@refused", (), "dyn", refused),
+    _internal("@gather", (), "int", gather),
+    _internal("@keep", ("int", "dyn"), "int", keep),
+    _internal("@gathered", ("int",), "list", gathered),
+    _internal("@glob_expression", ("string",), "string", glob_expression),
 )
 """What `rewriting` calls; no author can write these names."""
 
 CEL_FUNCTIONS: Final = frozenset(
-    ["bool", "contains", "double", "duration", "dyn", "endsWith", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "int", "matches", "size", "startsWith", "string", "timestamp", "type", "uint"]
+    [
+        "bool",
+        "contains",
+        "double",
+        "duration",
+        "dyn",
+        "endsWith",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getFullYear",
+        "getHours",
+        "getMilliseconds",
+        "getMinutes",
+        "getMonth",
+        "getSeconds",
+        "int",
+        "matches",
+        "size",
+        "startsWith",
+        "string",
+        "timestamp",
+        "type",
+        "uint",
+    ]
 )
 """CEL's own functions, without operators; `bytes` is left out, since no value of a run is of that type."""
 

@@ -32,6 +32,9 @@ RESULT_DEPTH_MAX: Final = 64
 BUILT_CHARS_MAX: Final = 16 * 1024 * 1024
 """Characters that one evaluation may build in total, results that it throws away included."""
 
+SEARCHED_MAX: Final = 256 * 1024 * 1024
+"""Characters and items that the loops of one evaluation may search through, by `in`, `matches` and `glob`."""
+
 ITEM_CHARS: Final = 8
 """What an item of a list or map weighs, whatever it holds, when built characters are counted."""
 
@@ -49,6 +52,9 @@ INTEGER_MAX: Final = 2**63 - 1
 
 CACHED_EXPRESSIONS_MAX: Final = 4096
 """Compiled expressions, and as many texts, that are kept for the next time."""
+
+CACHED_TEMPLATE_CHARS_MAX: Final = 4096
+"""Characters of a text that is kept for the next time; a longer one is read again."""
 
 CACHED_ENVIRONMENTS_MAX: Final = 512
 """Sets of declared names that are kept for the next expression that reads the same ones."""

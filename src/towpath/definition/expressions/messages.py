@@ -34,7 +34,7 @@ def compile_problems(text: str, source: str) -> tuple[CompileError, ...]:
         return (CompileError(message, code=Code.SYNTAX),)
     # A text that does not parse is reported again at every place where the parser tries to go on.
     syntax = [problem for problem in found if problem.code is Code.SYNTAX]
-    return tuple(syntax[:1] or dict.fromkeys(found))
+    return tuple(syntax[:1] or {(problem.offset, problem.message): problem for problem in found}.values())
 
 
 def too_deep(offset: int) -> CompileError:
@@ -119,6 +119,8 @@ def _cannot_take(function: str, given: str) -> str:
 
 def _conversion(function: str, given: str) -> str:
     types = {_TYPES.get(name, name) for name in _split_types(given)}
+    if function == "_[_]":
+        return ""
     if types == {"int", "double"}:
         return "convert one side with double(…) or int(…), or write 1.0 for 1"
     if "string" in types and types & {"int", "double"}:

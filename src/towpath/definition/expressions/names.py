@@ -10,8 +10,7 @@ through with no type.
 from __future__ import annotations
 
 import difflib
-import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from towpath.definition.expressions.faults import Code, CompileError
@@ -25,11 +24,43 @@ TYPE_NAMES: Final = frozenset(
 """CEL's names for its types, as in `type(x) == string`."""
 
 RESERVED_NAMES: Final = TYPE_NAMES | frozenset(
-    ["as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while"]
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    ]
 )
 """Words that cannot be the name of an item (`as`), an input or anything else that an expression starts with."""
 
 _SCALARS: Final = frozenset({"bool", "double", "dyn", "duration", "int", "null", "string", "timestamp"})
+
+
+@dataclass(slots=True, kw_only=True)
+class _Branch:
+    type: str | None
+    children: dict[str, _Branch]
+
+    @property
+    def open(self) -> bool:
+        return self.type is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +71,10 @@ class Names:
     # Sorted pairs of dotted path and type text, so that equal tables are equal keys of a cache.
     any_name: bool = False
     # Every root name exists and nothing is known about it.
+    _root: _Branch = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_root", _tree(self.types))
 
     @classmethod
     def of(cls, types: Mapping[str, str]) -> Names:
@@ -55,13 +90,13 @@ class Names:
     @property
     def roots(self) -> tuple[str, ...]:
         """The first words of all paths."""
-        return tuple(_tree(self).children)
+        return tuple(self._root.children)
 
     def problem(self, path: tuple[str, ...], offset: int = 0) -> CompileError | None:
         """Return what is wrong with reading *path*, or None when it may be read as far as anyone knows."""
         if self.any_name:
             return None
-        branch = _tree(self)
+        branch = self._root
         for depth, word in enumerate(path):
             if branch.open:
                 return None
@@ -73,7 +108,7 @@ class Names:
     def relevant(self, path: tuple[str, ...]) -> dict[str, str]:
         """Return the declarations that decide the type of *path*."""
         declared: dict[str, str] = {}
-        branch = _tree(self)
+        branch = self._root
         for depth, word in enumerate(path):
             if word not in branch.children:
                 break
@@ -83,15 +118,12 @@ class Names:
         return declared
 
 
-DYNAMIC: Final = Names(types=(), any_name=True)
-"""Every name exists and has no type: what a definition that was checked is run with."""
-
-
 def parse_type(text: str) -> tuple[str, ...]:
-    """Return *text* as nested words: `map(string, int)` is ("map", "string", "int"); raises ValueError.
+    """Return *text* as nested words: `list(map(int))` is ("list", "map", "int"); raises ValueError.
 
     The types are `bool`, `int`, `double`, `string`, `null`, `timestamp`, `duration`, `dyn` (anything), `number`
-    (`int` or `double`, so checked only at run time), `list`, `list(T)`, `map` (text to anything) and `map(T)`.
+    (`int` or `double`, so checked only at run time), `list`, `list(T)`, `map` and
+    `map(T)`, whose keys are texts.
     """
     words = text.replace(" ", "")
     wrappers: list[str] = []
@@ -114,20 +146,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else ""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Branch:
-    type: str | None
-    children: dict[str, _Branch]
-
-    @property
-    def open(self) -> bool:
-        return self.type is not None
-
-
-@functools.lru_cache(maxsize=64)
-def _tree(names: Names) -> _Branch:
+def _tree(types: Iterable[tuple[str, str]]) -> _Branch:
     root = _Branch(type=None, children={})
-    for path, type_text in names.types:
+    for path, type_text in types:
         branch = root
         for word in path.split("."):
             branch = branch.children.setdefault(word, _Branch(type=None, children={}))
@@ -154,3 +175,7 @@ def _unknown(path: tuple[str, ...], depth: int, known: tuple[str, ...], offset: 
     if word == "now" and depth == 0:
         help_text = "expressions have no clock; use run.started_at or a time from an event"
     return CompileError(message, code=Code.UNKNOWN_NAME, offset=offset, help=help_text)
+
+
+DYNAMIC: Final = Names(types=(), any_name=True)
+"""Every name exists and has no type: what a definition that was checked is run with."""

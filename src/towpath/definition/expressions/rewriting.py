@@ -12,9 +12,15 @@ The same operator puts a price on what is built without changing any result. `+`
 
     let l = a in let r = b in  @not_strictly_false(@spend_size(size(l) + size(r))) ? l + r : @refused()
 
-where numbers and times have no size, so they pass. What a loop gathers is paid for before it is kept, and every loop
-that pays ends as soon as nothing is left; the evaluation then fails with the limit's name, whatever the
-expression itself made of the refusal.
+where numbers and times have no size, so they pass. Once the budget is broken every loop that pays for something
+ends, and the evaluation fails with the limit's name, whatever the expression itself made of the refusal.
+
+CEL's `map` and `filter` gather their result by `result + [item]`, a copy of the whole list for each item: ten
+thousand items would cost gigabytes. They become loops over a number, the ticket of a list that is gathered aside:
+
+    ticket = @gather();  for each item: ticket = @keep(ticket, item);  @gathered(ticket)
+
+An item that is an error turns the ticket into that error, so errors flow as they would in CEL.
 
 `glob(text, pattern)` becomes `text.matches(@glob_expression(pattern))`, so it runs in RE2, in linear time.
 """
@@ -43,14 +49,56 @@ _RIGHT: Final = "@right"
 _UNUSED: Final = "@unused"
 _NULL: Final = Constant(value=None)
 _FALSE: Final = Constant(value=False)
+_EMPTY: Final = ListOf(items=())
+_RIGHT_NAME: Final = Name(name=_RIGHT)
+_CAN_SPEND: Final = Call(function="@can_spend", arguments=())
 _REFUSED: Final = Call(function="@refused", arguments=())
 
 _NUMERIC_CALLS: Final = frozenset(
-    ["_-_", "_*_", "_/_", "_%_", "-_", "size", "int", "uint", "double", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "percentile", "timestamp", "duration"]
+    [
+        "_-_",
+        "_*_",
+        "_/_",
+        "_%_",
+        "-_",
+        "size",
+        "int",
+        "uint",
+        "double",
+        "percentile",
+        "timestamp",
+        "duration",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getFullYear",
+        "getHours",
+        "getMilliseconds",
+        "getMinutes",
+        "getMonth",
+        "getSeconds",
+    ]
 )
 _PYTHON_CALLS: Final = frozenset(function.name for function in functions.FUNCTIONS)
 _LIGHT_CALLS: Final = _NUMERIC_CALLS | frozenset(
-    ["_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "!_", "_&&_", "_||_", "@in", "contains", "startsWith", "endsWith", "matches", "bool"]
+    [
+        "_==_",
+        "_!=_",
+        "_<_",
+        "_<=_",
+        "_>_",
+        "_>=_",
+        "!_",
+        "_&&_",
+        "_||_",
+        "@in",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "matches",
+        "bool",
+    ]
 )
 
 
@@ -90,7 +138,15 @@ def _rewrite_call(call: Call, *, in_loop: bool) -> Node:
         case Call(function="glob"):
             text, pattern = call.arguments if call.target is None else (call.target, *call.arguments)
             expression = Call(function="@glob_expression", arguments=(pattern,))
-            return Call(function="matches", target=text, arguments=(expression,), offset=call.offset)
+            return _match(replace(call, function="matches", target=text, arguments=(expression,)), in_loop)
+        case Call(function="matches", target=None, arguments=(text, pattern)):
+            return _match(replace(call, target=text, arguments=(pattern,)), in_loop)
+        case Call(function="matches"):
+            return _match(call, in_loop)
+        case Call(function="@in", arguments=(item, container)) if in_loop and not isinstance(
+            container, ListOf
+        ):
+            return _search(container, replace(call, arguments=(item, _RIGHT_NAME)))
         case Call(function="_+_", arguments=(left, right)) if not (_is_number(left) or _is_number(right)):
             return _sum(left, right, call)
         case _:
@@ -112,38 +168,41 @@ def _rewrite_part(node: Node, *, in_loop: bool) -> Node:
 
 
 def _rewrite_loop(loop: Loop, *, in_loop: bool) -> Node:
-    step = _rewrite_step(loop.step)
-    condition = _rewrite(loop.condition, in_loop=True)
-    if step is not loop.step or _calls_python(step):
-        condition = Call(function="_&&_", arguments=(Call(function="@can_spend", arguments=()), condition))
-    return replace(
-        loop,
-        over=_rewrite(loop.over, in_loop=in_loop),
-        condition=condition,
-        step=step,
-        result=_rewrite(loop.result, in_loop=in_loop),
-    )
+    over = _rewrite(loop.over, in_loop=in_loop)
+    kept = _kept(loop.step)
+    if kept is not None and loop.initial == replace(_EMPTY, offset=loop.initial.offset):
+        return replace(
+            loop,
+            over=over,
+            initial=Call(function="@gather", arguments=()),
+            condition=_CAN_SPEND,
+            step=kept,
+            result=Call(function="@gathered", arguments=(loop.result,)),
+        )
+    step = _rewrite(loop.step, in_loop=True)
+    pays = step is not loop.step or _calls_python(step)
+    condition = _and(_CAN_SPEND, loop.condition) if pays else loop.condition
+    if over is loop.over and not pays:
+        return loop
+    return replace(loop, over=over, condition=condition, step=step)
+
+
+def _kept(step: Node) -> Node | None:
+    """Return the *step* of `map` or `filter` with `@keep` for its `+`, or None when it is another loop's."""
+    match step:
+        case Call(function="_+_", arguments=(Name() as gathered, ListOf(items=(item,)))):
+            return Call(function="@keep", arguments=(gathered, _rewrite(item, in_loop=True)))
+        case Call(function="_?_:_", arguments=(condition, then, Name() as gathered)):
+            kept = _kept(then)
+            return None if kept is None else _choose(_rewrite(condition, in_loop=True), kept, gathered)
+        case _:
+            return None
 
 
 def _calls_python(node: Node) -> bool:
     if isinstance(node, Call) and node.function in _PYTHON_CALLS:
         return True
     return any(_calls_python(child) for child in children(node))
-
-
-def _rewrite_step(step: Node) -> Node:
-    """`map` and `filter` gather by `@result + [item]`: the item is paid for, the gathering is not."""
-    match step:
-        case Call(function="_+_", arguments=(Name() as gathered, ListOf(items=(item,)) as gained)):
-            part = _rewrite_part(item, in_loop=True)
-            return (
-                step if part is item else replace(step, arguments=(gathered, replace(gained, items=(part,))))
-            )
-        case Call(function="_?_:_", arguments=(condition, then, otherwise)):
-            parts = (_rewrite(condition, in_loop=True), _rewrite_step(then), _rewrite_step(otherwise))
-            return step if _same(parts, step.arguments) else replace(step, arguments=parts)
-        case _:
-            return _rewrite(step, in_loop=True)
 
 
 def _default(first: Node, second: Node) -> Node:
@@ -153,11 +212,24 @@ def _default(first: Node, second: Node) -> Node:
 
 
 def _sum(left: Node, right: Node, plus: Call) -> Node:
-    added, to = Name(name=_LEFT), Name(name=_RIGHT)
+    added, to = Name(name=_LEFT), _RIGHT_NAME
     sizes = tuple(Call(function="size", arguments=(part,)) for part in (added, to))
     price = Call(function="@spend_size", arguments=(Call(function="_+_", arguments=sizes),))
     total = replace(plus, arguments=(added, to))
     return _let(_LEFT, left, _let(_RIGHT, right, _choose(_unless_false(price), total, _REFUSED)))
+
+
+def _match(call: Call, in_loop: bool) -> Node:  # noqa: FBT001 - handed down as it is
+    if not in_loop or call.target is None:
+        return call
+    return _search(call.target, replace(call, target=_RIGHT_NAME))
+
+
+def _search(within: Node, search: Call) -> Node:
+    """Hold *within* for *search*, which is paid for, since a loop repeats it."""
+    size = Call(function="size", arguments=(_RIGHT_NAME,))
+    price = _unless_false(Call(function="@spend_search", arguments=(size,)))
+    return _let(_RIGHT, within, _choose(price, search, _REFUSED))
 
 
 def _paid(node: Node) -> Node:
@@ -169,6 +241,10 @@ def _choose(condition: Node, then: Node, otherwise: Node) -> Call:
     return Call(function="_?_:_", arguments=(condition, then, otherwise))
 
 
+def _and(first: Node, second: Node) -> Call:
+    return Call(function="_&&_", arguments=(first, second))
+
+
 def _unless_false(node: Node) -> Call:
     return Call(function="@not_strictly_false", arguments=(node,))
 
@@ -177,7 +253,7 @@ def _let(name: str, value: Node, body: Node) -> Loop:
     """Work *value* out at most once and hold it as *name* in *body*: a loop over nothing."""
     return Loop(
         variable=_UNUSED,
-        over=ListOf(items=()),
+        over=_EMPTY,
         accumulator=name,
         initial=value,
         condition=_FALSE,

@@ -19,6 +19,7 @@ from towpath.definition.expressions import compiler, limits, scanning
 from towpath.definition.expressions.analysis import Reference
 from towpath.definition.expressions.compiler import Expression
 from towpath.definition.expressions.faults import Code, CompileError, EvaluationError, raise_all
+from towpath.definition.expressions.names import DYNAMIC
 from towpath.definition.expressions.values import Value, as_text
 
 if TYPE_CHECKING:
@@ -130,14 +131,14 @@ def _joined(parts: list[str | SecretReference]) -> tuple[str | SecretReference, 
 
 def _inside_text(expression: Expression, names: Mapping[str, object]) -> str:
     value = expression.evaluate(names)
-    text = as_text(value)
-    if text is None:
+    try:
+        return as_text(value)
+    except ValueError as problem:
         raise EvaluationError(
-            f"`{expression.source}` is null, which has no text",
+            f"`{expression.source}` cannot stand inside text: {problem}",
             source=expression.source,
-            help='choose a text with default(value, "none")',
-        )
-    return text
+            help='choose a text with default(value, "none")' if value is None else "",
+        ) from None
 
 
 # Parsing
@@ -146,7 +147,6 @@ _OPEN: Final = "${{"
 _ESCAPED: Final = "$${{"
 
 
-@functools.lru_cache(maxsize=limits.CACHED_EXPRESSIONS_MAX)
 def parse_template(text: str, *, names: Names) -> Template:
     """Return the template that *text* is; raises CompileError, with every problem of all its expressions."""
     if len(text) > limits.TEMPLATE_CHARS_MAX:
@@ -154,7 +154,14 @@ def parse_template(text: str, *, names: Names) -> Template:
             f"the text has {len(text)} characters, and {limits.TEMPLATE_CHARS_MAX} are the limit",
             code=Code.LIMIT,
         )
+    if names is DYNAMIC and len(text) <= limits.CACHED_TEMPLATE_CHARS_MAX:
+        return _dynamic_template(text)
     return _Parser(text, names).template()
+
+
+@functools.lru_cache(maxsize=limits.CACHED_EXPRESSIONS_MAX)
+def _dynamic_template(text: str) -> Template:
+    return _Parser(text, DYNAMIC).template()
 
 
 class _Parser:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-ConstantValue: TypeAlias = None | bool | int | float | str | bytes
+ConstantValue: TypeAlias = bool | int | float | str | bytes | None
 
 _PARSED_TYPE_URL: Final = b"type.googleapis.com/cel.expr.ParsedExpr"
 
@@ -111,7 +111,7 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def static_path(node: Node) -> tuple[Name, tuple[str, ...], bool] | None:
-    """Return root, path and whether its last field is only tested, when *node* is a chain of constant selects."""
+    """Return root, path and whether its end is only tested, when *node* is a chain of constant selects."""
     fields: list[str] = []
     tested = False
     while True:

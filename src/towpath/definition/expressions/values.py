@@ -7,7 +7,7 @@ import json
 import math
 from typing import Final, TypeAlias
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 """What JSON can say."""
 
 _PLAIN_DIGITS_MAX: Final = 1e15
@@ -21,19 +21,21 @@ def plain_number(number: float) -> str:
     return repr(number)
 
 
-def as_text(value: Value) -> str | None:
-    """Return how *value* looks inside text; None for null and for what is no number, which have no look."""
+def as_text(value: Value) -> str:
+    """Return how *value* looks inside text; raises ValueError for null and for what is no finite number."""
     match value:
         case None:
-            return None
+            raise ValueError("null has no text")
         case str():
             return value
         case bool():
             return "true" if value else "false"
-        case int() | float():
-            return plain_number(value) if math.isfinite(value) else None
+        case int() | float() if math.isfinite(value):
+            return plain_number(value)
         case _:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+            return json.dumps(
+                value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+            )
 
 
 def format_timestamp(moment: datetime.datetime) -> str:
