@@ -39,10 +39,11 @@ class EndedBy(enum.StrEnum):
 class OutputSink(Protocol):
     """Takes what a process writes: masked already, in the order of each stream, called in the event loop.
 
-    *data* holds whole lines, each with its newline. Only a line longer than `LINE_BYTES_MAX`, or one that had no newline when
-    the stream ended, comes without. A sink that needs time returns an awaitable: the stream is not read further until it
-    is done, so that a slow log slows the process down instead of filling the memory. A sink that raises stops the
-    process, and its exception is raised to whoever waits for it.
+    *data* holds whole lines, each with its newline. Only a line longer than `LINE_BYTES_MAX`, or one that
+    had no newline when the stream ended, comes without. A sink that needs time returns an awaitable: the
+    stream is not read further until it is done, so that a slow log slows the process down instead of
+    filling the memory. A sink that raises stops the process, and its exception is raised to whoever waits
+    for it.
     """
 
     def __call__(self, stream: StreamName, data: bytes, /) -> Awaitable[None] | None:

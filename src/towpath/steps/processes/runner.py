@@ -1,11 +1,12 @@
 """Runs commands in processes of their own, and promises that nothing of them is left.
 
-`ProcessRunner` is `tow`'s side of `spawner` (read that first): it starts the spawner when the first command comes, keeps idle
-supervisors for the next ones, and gives every command a supervisor for itself alone. It lives in one event loop.
+`ProcessRunner` is `tow`'s side of `spawner` (read that first): it starts the spawner when the first command
+comes, keeps idle supervisors for the next ones, and gives every command a supervisor for itself alone. It
+lives in one event loop.
 
-A command is over when its supervisor says that no process of it is left, and everything that it wrote has been taken.
-When a supervisor dies instead (a step may kill it), the spawner kills the orphans and says so; when the
-spawner dies with it, what carries the command's mark in its environment is looked for and killed.
+A command is over when its supervisor says that no process of it is left, and everything that it wrote has
+been taken. When a supervisor dies instead (a step may kill it), the spawner kills the orphans and says so;
+when the spawner dies with it, what carries the command's mark in its environment is looked for and killed.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class ProcessRunner:
     Args:
         hold_fds: Descriptors that stay open in the spawner until no process of any command is left. With the
             lock file of a run's owner among them, the owner counts as alive until its last step is dead.
+
     """
 
     def __init__(self, *, hold_fds: tuple[int, ...] = ()) -> None:
@@ -120,7 +122,7 @@ class ProcessRunner:
             supervisor.close()
         if self._spawner is None or not self._spawner.alive:
             if self._spawner is not None:
-                self._spawner.forget()
+                self._spawner.let_go()
             self._spawner = _Spawner(self._hold_fds)
         return self._spawner.fork()
 
@@ -152,7 +154,8 @@ class RunningProcess:
         self._sink_error: BaseException | None = None
         self._report: Message | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._over: asyncio.Future[ProcessResult] = self._loop.create_future()
+        self._ended_as: ProcessResult | None = None
+        self._waiters: list[asyncio.Future[ProcessResult]] = []
         self._out = Output("stdout", mask=spec.masker.stream(), sink=sink, tail_bytes=spec.stdout_tail_bytes)
         self._err = Output("stderr", mask=spec.masker.stream(), sink=sink, tail_bytes=spec.stderr_tail_bytes)
         self._result = Result(spec.result_bytes_max)
@@ -160,16 +163,22 @@ class RunningProcess:
 
     async def wait(self) -> ProcessResult:
         """The result, once nothing is left; raises what the sink raised."""
-        result: ProcessResult = await asyncio.shield(self._over)
+        result = self._ended_as or await self._next_waiter()
         if self._sink_error is not None:
             raise self._sink_error
         return result
 
     async def gone(self) -> None:
         """Return when nothing is left, whatever came of it, even while the waiting task is being cancelled again."""
-        while not self._over.done():
+        while self._ended_as is None:
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(self._over)
+                await self._next_waiter()
+
+    def _next_waiter(self) -> asyncio.Future[ProcessResult]:
+        """A future for one who waits; each has their own, so that one who gives up disturbs nobody."""
+        waiter: asyncio.Future[ProcessResult] = self._loop.create_future()
+        self._waiters.append(waiter)
+        return waiter
 
     def stop(self) -> None:
         """Stop the command and everything that came of it: TERM now, KILL after the grace."""
@@ -217,9 +226,7 @@ class RunningProcess:
         ours, theirs = os.pipe()
         made.append(theirs)
         os.set_blocking(ours, False)
-        self._readers.append(
-            PipeReader(ours, taker, on_error=self._sink_failed, on_end=self._finish_if_over)
-        )
+        self._readers.append(PipeReader(ours, taker, on_error=self._sink_failed, on_end=self._finish_if_over))
         return theirs
 
     def _stop(self, why: EndedBy) -> None:
@@ -227,7 +234,9 @@ class RunningProcess:
             self._stopping = why
             self._supervisor.stop()
             self._after(self._spec.grace_seconds + STUCK_SECONDS, self._supervisor.kill_if_stuck)
-            self._after(self._spec.grace_seconds + spawner.KILL_SECONDS_MAX + STUCK_SECONDS, self._supervisor.kill)
+            self._after(
+                self._spec.grace_seconds + spawner.KILL_SECONDS_MAX + STUCK_SECONDS, self._supervisor.kill
+            )
 
     def _after(self, seconds: float, act: Callable[[], None]) -> None:
         self._timers.append(self._loop.call_later(seconds, act))
@@ -250,10 +259,17 @@ class RunningProcess:
         self._reported({"status": None, "stopped": self._stopping is not None})
 
     def _finish_if_over(self) -> None:
-        if self._report is None or self._over.done() or not all(reader.ended for reader in self._readers):
+        if (
+            self._report is None
+            or self._ended_as is not None
+            or not all(reader.ended for reader in self._readers)
+        ):
             return
         assert self._supervisor is not None  # noqa: S101 - it has reported
-        self._over.set_result(self._as_result(self._report))
+        self._ended_as = self._as_result(self._report)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(self._ended_as)
         self._on_over(self, self._supervisor)
 
     def _as_result(self, report: Message) -> ProcessResult:
@@ -409,14 +425,14 @@ class _Spawner:
         if message is not None:
             self._is_gone(message["gone"])
             return
-        self._let_go()
+        self.let_go()
         for act in tuple(self._waiting.values()):
             act()
         self._waiting.clear()
 
     async def close(self) -> None:
         """Let the spawner go, and wait until it has gone."""
-        self._let_go()
+        self.let_go()
         deadline = time.monotonic() + LOST_SECONDS_MAX
         pause = 0.001
         while self._process.poll() is None:
@@ -425,7 +441,7 @@ class _Spawner:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.05)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         self.alive = False
         if self._requests.fileno() >= 0:
             self._loop.remove_reader(self._requests.fileno())
@@ -511,7 +527,9 @@ def _ending(report: Message, stopping: EndedBy | None) -> tuple[EndedBy, int | N
     return ended_by, None if signal_number else exit_code, signal_number
 
 
-def _message(spec: ProcessSpec, report: Message, ended_by: EndedBy, exit_code: int | None, number: int | None) -> str:
+def _message(
+    spec: ProcessSpec, report: Message, ended_by: EndedBy, exit_code: int | None, number: int | None
+) -> str:
     match ended_by:
         case EndedBy.EXIT if number is not None:
             text = f"`{spec.argv[0]}` was ended by {_signal_name(number)}."
@@ -553,4 +571,7 @@ def _cannot_start(error: OSError) -> TowpathError:
             limit="open_files_max",
             help="Raise `ulimit -n` (LimitNOFILE= of the service), or run less at the same time.",
         )
-    return Refused(f"No process can be started: {error.strerror or error}.", help="Look at the machine's memory and its process limits.")
+    return Refused(
+        f"No process can be started: {error.strerror or error}.",
+        help="Look at the machine's memory and its process limits.",
+    )

@@ -1,30 +1,35 @@
 """The program that starts the commands of steps and sees to it that nothing of them is left.
 
-It is run as a small process of its own (`python -I -S spawner.py FD`) and imports nothing but the standard library:
+It is run as a small process of its own (`python -I -S spawner.py FD`) and imports nothing but the standard
+library:
 
     tow ──────── spawner ──────── supervisor ──────── command ──── whatever the command starts
                          ├─────── supervisor (idle)
                          └─────── …
 
-- The *spawner* forks supervisors. It has one thread and little memory, so forking is cheap and safe; `tow` itself has
-  threads and is never forked.
-- A *supervisor* looks after one step at a time. `PR_SET_CHILD_SUBREAPER` makes the kernel hand it every descendant of the
-  step whose parent has died: `setsid`, double forks and closed files cannot leave it. A step is over when `waitpid`
-  says that there is no child left (ECHILD); so what belongs to which step is exact, however many run side by side.
+- The *spawner* forks supervisors. It has one thread and little memory, so forking is cheap and safe; `tow`
+  itself has threads and is never forked.
+- A *supervisor* looks after one step at a time. `PR_SET_CHILD_SUBREAPER` makes the kernel hand it every
+  descendant of the step whose parent has died: `setsid`, double forks and closed files cannot leave it. A
+  step is over when `waitpid` says that there is no child left (ECHILD); so what belongs to which step is
+  exact, however many run side by side.
 - A supervisor that was idle is used again: that is what makes a step cheap (one vfork and one exec).
-- The spawner is a subreaper too. When a step kills its own supervisor, its orphans fall to the spawner, which kills them.
-- Each supervisor holds one end of a socket whose other end only `tow` has. The end of `tow`, `kill -9` included, is an end
-  of file there: the step is stopped, then the supervisor leaves; the spawner leaves after the last supervisor.
+- The spawner is a subreaper too. When a step kills its own supervisor, its orphans fall to the spawner,
+  which kills them.
+- Each supervisor holds one end of a socket whose other end only `tow` has. The end of `tow`, `kill -9`
+  included, is an end of file there: the step is stopped, then the supervisor leaves; the spawner leaves
+  after the last supervisor.
 
-Stopping is TERM (and CONT) to every descendant, then, after the grace, KILL to every descendant and every process
-group among them, again and again until ECHILD: one pass may miss what is forking while it looks, and a signal to a
-group cannot be outrun by `fork`.
+Stopping is TERM (and CONT) to every descendant, then, after the grace, KILL to every descendant and every
+process group among them, again and again until ECHILD: one pass may miss what is forking while it looks,
+and a signal to a group cannot be outrun by `fork`.
 
-Messages are JSON, one in a packet (SOCK_SEQPACKET). To a supervisor: `{id, argv, env, cwd, fds, grace}` with the file
-descriptors attached (or `{"memory": true}` with a memory file as the last of them, when the packet would be too large),
-and `{stop: id}`. Back: `{id, status, stopped, leftovers, left}` or `{id, error, about}`.
-A new supervisor says `{hello: pid}`, and one that begins to kill says `{killing: id}`.
-To the spawner: `{fork: true}` with the socket attached. Back: `{gone: pid}` when a supervisor and its orphans are dead.
+Messages are JSON, one in a packet (SOCK_SEQPACKET). To a supervisor: `{id, argv, env, cwd, fds, grace}`
+with the file descriptors attached (or `{"memory": true}` with a memory file as the last of them, when the
+packet would be too large), and `{stop: id}`. Back: `{id, status, stopped, leftovers, left}` or `{id, error,
+about}`. A new supervisor says `{hello: pid}`, and one that begins to kill says `{killing: id}`. To the
+spawner: `{fork: true}` with the socket attached. Back: `{gone: pid}` when a supervisor and its orphans are
+dead.
 """
 
 from __future__ import annotations
@@ -220,7 +225,19 @@ def find_program(name: str, search_path: str) -> str:
 class Step:
     """One command and all that came of it, from its start until ECHILD."""
 
-    __slots__ = ("_deadline", "_grace", "_identity", "_killing", "_pause", "_pid", "_status", "_stopped", "left", "leftovers", "orphaned")
+    __slots__ = (
+        "_deadline",
+        "_grace",
+        "_identity",
+        "_killing",
+        "_pause",
+        "_pid",
+        "_status",
+        "_stopped",
+        "left",
+        "leftovers",
+        "orphaned",
+    )
 
     def __init__(self, pid: int, identity: int, grace: float) -> None:
         self._pid = pid
@@ -228,7 +245,9 @@ class Step:
         self._grace = grace
         self._status: int | None = None
         self._stopped = False  # asked to stop before its command had ended
-        self._deadline: float | None = None  # when the next stage begins: KILL after TERM, giving up after KILL
+        self._deadline: float | None = (
+            None  # when the next stage begins: KILL after TERM, giving up after KILL
+        )
         self._killing = False
         self._pause = KILL_PAUSE_SECONDS_MIN
         self.orphaned = False  # `tow` has gone

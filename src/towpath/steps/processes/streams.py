@@ -1,8 +1,8 @@
 """One stream of a process on its way out: read, masked, cut into lines, handed on.
 
-The order matters. Bytes are masked first and everything else is done to what is left, so no cut can go through a
-secret and show half of it. Only so much is read as the sink has taken, so a process that writes faster
-than its log can be kept waits in `write`, and memory stays where it is.
+The order matters. Bytes are masked first and everything else is done to what is left, so no cut can go
+through a secret and show half of it. Only so much is read as the sink has taken, so a process that writes
+faster than its log can be kept waits in `write`, and memory stays where it is.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class PipeReader:
                 return
             if len(data) == _FULL_PIPE_BYTES and not self._enlarged:
                 self._enlarge()
-            self._offer(lambda taker, data=data: taker.take(data))
+            self._offer(data)
             if not self._nobody_writes:
                 return
 
@@ -93,7 +93,7 @@ class PipeReader:
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._closed = True
-        self._offer(lambda taker: taker.finish())
+        self._offer(None)
         if self._taking is None:
             self._end()
 
@@ -101,12 +101,12 @@ class PipeReader:
         self.ended = True
         self._on_end()
 
-    def _offer(self, act: Callable[[Taker], Awaitable[None] | None]) -> None:
-        """Let the taker act, and wait for it when it asks for time."""
+    def _offer(self, data: bytes | None) -> None:
+        """Let the taker take *data*, or finish, and wait for it when it asks for time."""
         if self._taker is None:
             return
         try:
-            taking = act(self._taker)
+            taking = self._taker.finish() if data is None else self._taker.take(data)
         except Exception as error:  # noqa: BLE001 - whatever the sink raises goes to who waits for the process
             self._give_up(error)
             return
@@ -143,7 +143,9 @@ class PipeReader:
 class Output:
     """Takes stdout or stderr: counts, masks, keeps the tail, and hands batches of lines to the sink."""
 
-    def __init__(self, name: StreamName, *, mask: MaskStream, sink: OutputSink | None, tail_bytes: int) -> None:
+    def __init__(
+        self, name: StreamName, *, mask: MaskStream, sink: OutputSink | None, tail_bytes: int
+    ) -> None:
         self._name: StreamName = name
         self._mask = mask
         self._sink = sink

@@ -1,16 +1,18 @@
 """The ways in which a secret turns up in text without anybody meaning harm.
 
-A tool that prints its request prints the header in base64; a shell under `set -x` prints its words quoted; an HTTP
-client prints the URL with percent signs; a JSON log escapes the newline. Each of these is a *form* of the value, and
-whoever sees a form has the value. This module lists the forms of a value as byte strings; `masking` looks for them.
+A tool that prints its request prints the header in base64; a shell under `set -x` prints its words quoted;
+an HTTP client prints the URL with percent signs; a JSON log escapes the newline. Each of these is a *form*
+of the value, and whoever sees a form has the value. This module lists the forms of a value as byte strings;
+`masking` looks for them.
 
-Base64 knows no place of its own: the same bytes give three different texts, depending on how many bytes stand before them
-(modulo three), as in `user:password`. Of each the part is taken that depends on the value alone, so that at most six
-bits are left visible at either end. Tools break long base64 text into lines, so a long value is also
-looked for in pieces.
+Base64 knows no place of its own: the same bytes give three different texts, depending on how many bytes
+stand before them (modulo three), as in `user:password`. Of each the part is taken that depends on the value
+alone, so that at most six bits are left visible at either end. Tools break long base64 text into lines, so
+a long value is also looked for in pieces.
 
-What is *not* covered, because no list can: compression, encryption, hashes, changed case, a value printed in parts with
-something in between (one character a line, half to stdout and half to stderr), `hexdump` with its columns.
+What is *not* covered, because no list can: compression, encryption, hashes, changed case, a value printed
+in parts with something in between (one character a line, half to stdout and half to stderr), `hexdump` with
+its columns.
 """
 
 from __future__ import annotations
@@ -134,7 +136,9 @@ def _byte_forms(value: str) -> Iterator[bytes]:
     for bare in (data, value.encode("utf-16-le", "surrogatepass")):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             for before in range(3):
-                yield from _pieces(_base64_core(encode(b"\0" * before + bare), before=before, length=len(bare)))
+                yield from _pieces(
+                    _base64_core(encode(b"\0" * before + bare), before=before, length=len(bare))
+                )
             for whole in (bare, bare + b"\n"):
                 yield from _wrapped(encode(whole))
 

@@ -1,19 +1,21 @@
 """Secrets are taken out of everything a step says before it is cut, stored or shown.
 
-A `Masker` is made once from the values that a run has used; it holds an Aho-Corasick automaton over every form of
-every value (see `forms`), so its cost is one pass over the text, however many secrets there are. A `MaskStream` is one
-stream's place in that pass. Three rules make it exact:
+A `Masker` is made once from the values that a run has used; it holds an Aho-Corasick automaton over every
+form of every value (see `forms`), so its cost is one pass over the text, however many secrets there are. A
+`MaskStream` is one stream's place in that pass. Three rules make it exact:
 
-- *Union.* Every byte that belongs to any occurrence of any form is covered; occurrences that overlap become one `***`.
-  With `abcdef` and `defghi` secret, `abcdefghi` leaves nothing, where "the longest first" would leave `ghi`.
-- *Hold back.* The end of a chunk that could be the beginning of a form waits for the next chunk. No more is held back
-  than that, so a line that is innocent is shown at once. Any way of cutting a stream into chunks gives the same bytes.
-- *Whole streams.* Masking comes before lines are cut and before anything is truncated. A secret that is written in several
-  writes is found; one that has something else between its parts (a time stamp that the program itself puts there, or
-  the other stream) is not the secret's text any more and cannot be found.
+- *Union.* Every byte that belongs to any occurrence of any form is covered; occurrences that overlap become
+  one `***`. With `abcdef` and `defghi` secret, `abcdefghi` leaves nothing, where "the longest first" would
+  leave `ghi`.
+- *Hold back.* The end of a chunk that could be the beginning of a form waits for the next chunk. No more is
+  held back than that, so a line that is innocent is shown at once. Any way of cutting a stream into chunks
+  gives the same bytes.
+- *Whole streams.* Masking comes before lines are cut and before anything is truncated. A secret that is
+  written in several writes is found; one that has something else between its parts (a time stamp that the
+  program itself puts there, or the other stream) is not the secret's text any more and cannot be found.
 
-A value of fewer than four bytes is refused: masking `no` or `123` would black out innocent text and tell by its gaps
-what the secret is.
+A value of fewer than four bytes is refused: masking `no` or `123` would black out innocent text and tell by
+its gaps what the secret is.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class Masker:
         for form in forms:
             self._forms_by_head.setdefault(form[:FORM_BYTES_MIN], []).append(form)
         self._heads = list(self._forms_by_head)
-        self._short_heads = frozenset(head[:length] for head in self._heads for length in range(1, FORM_BYTES_MIN))
+        self._short_heads = frozenset(
+            head[:length] for head in self._heads for length in range(1, FORM_BYTES_MIN)
+        )
         self._finder = _automaton(forms)
         self._head_finder = _automaton(self._heads)
 
@@ -105,7 +109,9 @@ class Masker:
                 masked = self.text(written)
                 return value if masked == written else masked
             case dict():
-                return {self.text(str(key)): self._value(item, depth=depth + 1) for key, item in value.items()}
+                return {
+                    self.text(str(key)): self._value(item, depth=depth + 1) for key, item in value.items()
+                }
             case list() | tuple():
                 return [self._value(item, depth=depth + 1) for item in value]
             case _:
@@ -113,7 +119,9 @@ class Masker:
 
     def _occurrences(self, data: bytes) -> list[tuple[int, int]]:
         assert self._finder is not None  # noqa: S101 - streams of an empty masker never ask
-        return [(start, end) for _, start, end in self._finder.find_matches_as_indexes(data, overlapping=True)]
+        return [
+            (start, end) for _, start, end in self._finder.find_matches_as_indexes(data, overlapping=True)
+        ]
 
     def _hold_from(self, data: bytes) -> int:
         """Where the end of *data* begins that may be the beginning of a form; the length of *data* when none may."""
@@ -198,7 +206,9 @@ def _automaton(forms: list[bytes]) -> BytesAhoCorasick | None:
 
     small = sum(map(len, forms)) <= UNROLLED_BYTES_MAX
     return BytesAhoCorasick(
-        forms, matchkind=MatchKind.Standard, implementation=Implementation.DFA if small else Implementation.ContiguousNFA
+        forms,
+        matchkind=MatchKind.Standard,
+        implementation=Implementation.DFA if small else Implementation.ContiguousNFA,
     )
 
 

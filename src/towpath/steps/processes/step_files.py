@@ -1,0 +1,229 @@
+"""The files through which a script tells its outputs and its summary.
+
+`$TOW_OUTPUT` holds lines `name=value`, and for text of several lines
+
+    name<<END
+    …
+    END
+
+with any word for `END` that does not stand alone on a line of the text. The last value of a name counts.
+`$TOW_SUMMARY` holds Markdown for the page of the run.
+
+The files belong to the step, so what stands there is not trusted: only a plain file is read, only so much
+of it, and text that cannot be understood is an error that names the line. Masking is the caller's: every
+value is to pass through `Masker.value` before it goes anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from towpath.errors import AuthorError, LimitExceeded
+from towpath.steps.processes.shells import Shell, write_script
+
+OUTPUT_BYTES_MAX: Final = 1024 * 1024
+OUTPUTS_MAX: Final = 256
+SUMMARY_BYTES_MAX: Final = 256 * 1024
+OUTPUT_VARIABLE: Final = "TOW_OUTPUT"
+SUMMARY_VARIABLE: Final = "TOW_SUMMARY"
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHOWN_CHARS_MAX: Final = 60
+
+
+class OutputsInvalid(AuthorError):
+    """What the script wrote to `$TOW_OUTPUT` cannot be understood; *line* counts from 1."""
+
+    def __init__(self, message: str, *, line: int, help: str = "") -> None:  # noqa: A002 - the field's word
+        super().__init__(f"$TOW_OUTPUT, line {line}: {message}", help=help)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFiles:
+    """The files of one attempt of a step, in a folder that is its own."""
+
+    folder: Path
+    script: Path | None
+    output: Path
+    summary: Path
+
+    @classmethod
+    def prepare(cls, folder: Path, *, shell: Shell | None = None, script: str = "") -> StepFiles:
+        """Make *folder* for one attempt and write its script there, when it has one."""
+        folder.mkdir(mode=0o700)
+        return cls(
+            folder=folder,
+            script=write_script(folder, shell, script) if shell is not None else None,
+            output=folder / "output",
+            summary=folder / "summary.md",
+        )
+
+    def facts(self) -> dict[str, str]:
+        """How the step is told where the files are."""
+        return {OUTPUT_VARIABLE: str(self.output), SUMMARY_VARIABLE: str(self.summary)}
+
+    def outputs(
+        self, *, declared: Collection[str] | None = None, as_json: Collection[str] = ()
+    ) -> dict[str, object]:
+        """What the script wrote to `$TOW_OUTPUT`; nothing when it wrote nothing."""
+        data = _read(self.output, bytes_max=OUTPUT_BYTES_MAX)
+        if data is None:
+            raise LimitExceeded(
+                f"The step wrote more than {OUTPUT_BYTES_MAX // 1024} KiB to $TOW_OUTPUT.",
+                limit="output_bytes_max",
+                help="Keep large results as `artifacts` and output their names.",
+            )
+        return parse_outputs(data, declared=declared, as_json=as_json)
+
+    def summary_text(self) -> str:
+        """The Markdown of `$TOW_SUMMARY`; the beginning of it when it is too long."""
+        data = _read(self.summary, bytes_max=SUMMARY_BYTES_MAX, cut=True) or b""
+        return data.decode("utf-8", "replace")
+
+    def remove(self) -> None:
+        """Remove the files and the folder, whatever else the step has put there."""
+        for path in (self.script, self.output, self.summary):
+            if path is not None:
+                path.unlink(missing_ok=True)
+        try:
+            self.folder.rmdir()
+        except OSError:
+            import shutil
+
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def parse_outputs(
+    data: bytes, *, declared: Collection[str] | None = None, as_json: Collection[str] = ()
+) -> dict[str, object]:
+    """The outputs that *data* tells, as text, or as JSON for the names in *as_json*; only *declared* names, when they are given."""
+    found: dict[str, object] = {}
+    for line, name, text in _entries(_decode(data)):
+        if declared is not None and name not in declared:
+            raise OutputsInvalid(
+                f"`{name}` is not declared as an output of the step.",
+                line=line,
+                help=f"Add it: outputs: [{', '.join([*declared, name])}].",
+            )
+        found[name] = _json(text, name, line) if name in as_json else text
+        if len(found) > OUTPUTS_MAX:
+            raise LimitExceeded(f"The step wrote more than {OUTPUTS_MAX} outputs.", limit="outputs_max")
+    return found
+
+
+def _decode(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise OutputsInvalid(
+            f"byte 0x{data[error.start]:02x} is not UTF-8.",
+            line=line,
+            help="Encode binary values, for example with `base64 -w0`.",
+        ) from error
+    if "\0" in text:
+        raise OutputsInvalid("a NUL character.", line=text.count("\n", 0, text.index("\0")) + 1)
+    return text
+
+
+def _entries(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line number, name and text of each entry."""
+    lines = enumerate(text.removesuffix("\n").split("\n") if text else (), start=1)
+    for number, line in lines:
+        if not line.strip():
+            continue
+        name, sign, rest = _split(line, number)
+        if sign == "=":
+            yield number, name, rest.removesuffix("\r")
+        else:
+            yield number, name, _block(lines, rest.strip(), number)
+
+
+def _split(line: str, number: int) -> tuple[str, str, str]:
+    """The name, `=` or `<<`, and what follows."""
+    equals, block = line.find("="), line.find("<<")
+    if equals < 0 and block < 0:
+        raise OutputsInvalid(
+            f"no `name=value` in {_shown(line)}.",
+            line=number,
+            help="Text of several lines is written as name<<END … END.",
+        )
+    sign = "<<" if block >= 0 and (equals < 0 or block < equals) else "="
+    name, _, rest = line.partition(sign)
+    if not _NAME.fullmatch(name):
+        raise OutputsInvalid(
+            f"{_shown(name)} cannot be the name of an output.",
+            line=number,
+            help="Use letters, digits and underscores.",
+        )
+    if sign == "<<" and not rest.strip():
+        raise OutputsInvalid(
+            f"`{name}<<` names no word that ends the text.", line=number, help=f"Write {name}<<END."
+        )
+    return name, sign, rest
+
+
+def _block(lines: Iterator[tuple[int, str]], end: str, begun: int) -> str:
+    held: list[str] = []
+    for _, line in lines:
+        if line.removesuffix("\r") == end:
+            return "\n".join(held)
+        held.append(line)
+    raise OutputsInvalid(f"the text that begins here is never ended by a line {_shown(end)}.", line=begun)
+
+
+def _json(text: str, name: str, line: int) -> object:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise OutputsInvalid(f"`{name}` is no JSON: {error}.", line=line) from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not in JSON")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARS_MAX else text[:_SHOWN_CHARS_MAX] + "…")
+
+
+def _read(path: Path, *, bytes_max: int, cut: bool = False) -> bytes | None:
+    """What stands in a plain file, nothing when there is none, None when it is too long and must not be cut."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise _not_plain(path) from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _not_plain(path)
+        data = _read_up_to(fd, bytes_max + 1)
+    finally:
+        os.close(fd)
+    if len(data) <= bytes_max:
+        return data
+    return data[:bytes_max] if cut else None
+
+
+def _read_up_to(fd: int, bytes_max: int) -> bytes:
+    data = b""
+    while len(data) < bytes_max and (more := os.read(fd, bytes_max - len(data))):
+        data += more
+    return data
+
+
+def _not_plain(path: Path) -> OutputsInvalid:
+    return OutputsInvalid(
+        f"{path.name} is no plain file any more, so it is not read.",
+        line=1,
+        help="Append to the file; do not replace it.",
+    )
