@@ -361,6 +361,31 @@ def project() -> Iterator[str]:
     yield from described_parts(schema["$defs"])
 
 
+def functions() -> Iterator[str]:
+    """The page of the functions that expressions may call."""
+    from towpath.definition.expressions import functions as own
+
+    yield "# Functions in expressions"
+    yield (
+        "CEL's own functions (`size`, `contains`, `startsWith`, `endsWith`, `matches`, `int`, `double`, `string`, "
+        "`duration`, `timestamp`, `has`, and the macros `all`, `exists`, `exists_one`, `filter`, `map`), and these. "
+        "Where there is a *yes* the function can also stand behind its first argument: `inputs.name.lower()`."
+    )
+    yield table(
+        ("function", "gives", "also behind"),
+        [
+            (
+                function.summary.partition(": ")[0],
+                function.summary.partition(": ")[2],
+                "yes" if any(form.member for form in function.forms) else "",
+            )
+            for function in sorted((*own.FUNCTIONS, *own.REWRITTEN), key=lambda each: each.name.lower())
+        ],
+    )
+    yield "## Limits {#limits}"
+    yield table(("limit", "value", "what it bounds"), limits("towpath.definition.expressions.limits"))
+
+
 # --- what can be wrong with a file ---
 
 PROBLEM_GROUPS = {
@@ -477,6 +502,7 @@ def exit_codes() -> Iterator[str]:
 
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "exit-codes.md": exit_codes,
+    "functions.md": functions,
     "language.md": language,
     "project.md": project,
     "problems.md": problems,
