@@ -72,7 +72,9 @@ class StartChild(Command, frozen=True, tag="start_child"):
 
 
 class StopSteps(Command, frozen=True, tag="stop_steps"):
-    """Stop every attempt and every child run at and below the path; each answers by its end."""
+    """Stop these attempts and child runs; each answers by its end."""
+
+    leaves: tuple[Path, ...]
 
 
 AnyCommand: TypeAlias = PerformStep | SetTimer | AwaitWindow | AskPeople | StartChild | StopSteps
@@ -100,8 +102,10 @@ def outstanding(run: Run) -> tuple[AnyCommand, ...]:
 
 def _owed(node: Node) -> list[AnyCommand]:
     found: list[AnyCommand] = []
-    if node.status == "performing" and node.child is not None:
-        found.append(StartChild(path=node.path, child=node.child, plan=node.plan))
+    if node.status == "performing" and node.work is not None and node.child is not None:
+        found.append(StartChild(path=node.path, child=node.child, plan=node.plan, with_=node.work.with_))
+        if node.stopping:
+            found.append(StopSteps(path=node.path, leaves=(node.path,)))
     elif node.status == "performing" and node.work is not None:
         found.append(
             PerformStep(path=node.path, attempt=node.attempt, stage=node.stage, work=node.work, plan=node.plan)
@@ -124,14 +128,14 @@ def _on_admitted(event: events.RunAdmitted) -> tuple[AnyCommand, ...]:
 
 
 def _on_started(event: events.StepStarted) -> tuple[AnyCommand, ...]:
+    if event.work is not None and event.child is not None:
+        return (StartChild(path=event.path, child=event.child, plan=event.plan, with_=event.work.with_),)
     if event.work is not None:
         return (
             PerformStep(
                 path=event.path, attempt=event.attempt, stage=event.stage, work=event.work, plan=event.plan
             ),
         )
-    if event.child is not None:
-        return (StartChild(path=event.path, child=event.child, plan=event.plan, with_=event.with_ or {}),)
     return _timeout(event.path, event.timeout_at)
 
 
@@ -159,7 +163,7 @@ def _on_asked(event: events.PeopleAsked) -> tuple[AnyCommand, ...]:
 
 
 def _on_stop(event: events.StopRequested) -> tuple[AnyCommand, ...]:
-    return (StopSteps(path=event.path),)
+    return (StopSteps(path=event.path, leaves=event.leaves),) if event.leaves else ()
 
 
 _BUILDERS = {

@@ -72,12 +72,10 @@ class StepStarted(Event, frozen=True, tag="step_started"):
     attempt: int = 1
     stage: Stage = "main"
     work: Work | None = None
-    """What the performer is to do; absent for blocks and for what waits."""
+    """What the performer is to do, or the inputs of a child run; absent for blocks and for what waits."""
     items: tuple[tuple[str, Json], ...] | None = None
     timeout_at: Micros | None = None
     child: RunId | None = None
-    with_: Mapping[str, Json] | None = msgspec.field(name="with", default=None)
-    """The inputs of a child run."""
     undoable: bool = False
     fresh: bool = True
     """A new start, not the retry of a failed attempt: the retry rule counts from here."""
@@ -144,6 +142,8 @@ class StepUndone(Event, frozen=True, tag="step_undone"):
     """A step's rollback is over: done by its steps, by hand, or given up."""
 
     path: Path
+    scope: Path
+    """The scope that is rolling back."""
     how: Literal["rolled_back", "by_hand", "given_up"]
     by: str = ""
 
@@ -162,13 +162,14 @@ class StepEnded(Event, frozen=True, tag="step_ended"):
 
 
 class StepsReset(Event, frozen=True, tag="steps_reset"):
-    """Steps will run again, as a person wished: those at and below *paths*; *cursor* is where *frame* goes on."""
+    """Steps will run again, as a person wished: those at and below *paths*, all children of *frame*."""
 
     paths: tuple[Path, ...]
+    frame: Path
     by: str
     comment: str = ""
-    frame: Path = ""
     cursor: int | None = None
+    """Where the frame goes on; None leaves it where it is."""
 
 
 class StopRequested(Event, frozen=True, tag="stop_requested"):
@@ -176,6 +177,8 @@ class StopRequested(Event, frozen=True, tag="stop_requested"):
 
     path: Path
     reason: str
+    leaves: tuple[Path, ...] = ()
+    """The attempts and child runs that have to stop; each answers by its end."""
     by: str = ""
     rollback: bool | None = None
     """Whether scopes roll back from now on; None leaves it as it is."""
@@ -185,7 +188,7 @@ class StopRequested(Event, frozen=True, tag="stop_requested"):
 class SignalReceived(Event, frozen=True, tag="signal_received"):
     """A signal or an event reached the run; kept until a step waits for it."""
 
-    kind: Literal["signal", "event"]
+    kind: Literal["signal", "event", "window"]
     name: str
     payload: Json = None
     by: str = ""

@@ -57,7 +57,7 @@ OPEN_STATUSES: frozenset[str] = frozenset({"open", "performing", "retrying", "wa
 GOOD_STATUSES: frozenset[str] = frozenset({"succeeded", "skipped"})
 
 Phase: TypeAlias = Literal["body", "rollback", "catch", "ask", "on_failure", "finally"]
-Outcome: TypeAlias = Literal["succeeded", "failed", "cancelled", "ended"]
+Outcome: TypeAlias = Literal["succeeded", "failed", "cancelled"]
 Stage: TypeAlias = Literal["main", "check"]
 ErrorKind: TypeAlias = Literal[
     "exit",
@@ -174,6 +174,8 @@ class Node(msgspec.Struct, frozen=True):
     reason: str = ""
     outputs: Mapping[str, Json] | None = None
     error: Error | None = None
+    started: bool = False
+    """The step itself, not only its check, was started: there may be something to undo."""
     undone: bool = False
     carried: bool = False
     cursor: int = 0
@@ -183,7 +185,13 @@ class Node(msgspec.Struct, frozen=True):
     failed: int = 0
     """Children that failed and were not settled."""
     items: tuple[tuple[str, Json], ...] | None = None
+    """Each: key and value of every item."""
+    position: int = 0
+    """A frame of an `each` or a `repeat`: which item or round, from 0."""
+    value: Json = None
+    """A frame of an `each`: its item."""
     undo: tuple[Path, ...] = ()
+    """What the rollback phase undoes, in order; the cursor walks it."""
     work: Work | None = None
     question: Question | None = None
     answers: tuple[Answer, ...] = ()
@@ -236,7 +244,9 @@ class Run(msgspec.Struct, frozen=True):
     id: RunId
     plan: Any  # core.plan.Plan: the compiled definition, not part of any event
     sequence: int = 0
-    status: RunStatus = "queued"
+    state: Literal["new", "queued", "open", "ended"] = "new"
+    end_state: RunStatus = "succeeded"
+    """Which end state, once the state is `ended`."""
     mode: Literal["forward", "rollback"] = "forward"
     inputs: Mapping[str, Json] = {}
     vars: Mapping[str, Json] = {}
@@ -275,7 +285,16 @@ class Run(msgspec.Struct, frozen=True):
     @property
     def has_ended(self) -> bool:
         """Whether the run is in an end state."""
-        return self.status in END_STATES
+        return self.state == "ended"
+
+    @property
+    def status(self) -> RunStatus:
+        """The run's status: an end state, `queued`, `running` while something is performed, else `waiting`."""
+        if self.state == "ended":
+            return self.end_state
+        if self.state != "open":
+            return "queued"
+        return "waiting" if self.leaves and not self.performing else "running"
 
     def node(self, path: Path) -> Node | None:
         """The node at *path*, or None where nothing has begun."""

@@ -90,9 +90,9 @@ class Answered(Stimulus, frozen=True, tag="answered"):
 
 
 class Signalled(Stimulus, frozen=True, tag="signalled"):
-    """A signal, or an event from outside, reached the run."""
+    """A signal, an event from outside, or the opening of a calendar's window reached the run."""
 
-    kind: Literal["signal", "event"]
+    kind: Literal["signal", "event", "window"]
     name: str
     payload: Json = None
     by: str = ""

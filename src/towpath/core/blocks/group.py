@@ -1,0 +1,46 @@
+"""`steps`: one after the other, a scope for `catch` and `rollback`."""
+
+from __future__ import annotations
+
+from towpath.core import events
+from towpath.core.plan import PlanStep
+from towpath.core.run import Micros, Node, Path
+from towpath.core.turn import Turn
+
+MICROS = 1_000_000
+
+
+def enter(turn: Turn, planned: PlanStep, path: Path) -> None:
+    """Starts the group and its first step."""
+    start_block(turn, planned, path)
+    turn.later_advance(path)
+
+
+def child_ended(turn: Turn, node: Node, child: Node) -> None:
+    """Groups go on as every frame does: see `flow`."""
+    raise AssertionError(f"{node.path} is a sequence; {child.path} was told to its kind")
+
+
+def start_block(
+    turn: Turn, planned: PlanStep, path: Path, *, items: tuple[tuple[str, object], ...] | None = None
+) -> None:
+    """Makes it true that a block began, with its time limit."""
+    before = turn.run.nodes.get(path)
+    turn.emit(
+        events.StepStarted(
+            at=turn.at,
+            path=path,
+            plan=planned.number,
+            attempt=1 if before is None else before.attempt + 1,
+            items=items,
+            timeout_at=timeout_at(turn, planned),
+            undoable=planned.has_rollback,
+        )
+    )
+
+
+def timeout_at(turn: Turn, planned: PlanStep) -> Micros | None:
+    """When the step's time is up."""
+    if planned.step is None or planned.step.timeout is None:
+        return None
+    return turn.at + round(planned.step.timeout * MICROS)

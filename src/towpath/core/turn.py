@@ -1,0 +1,123 @@
+"""One decision in the making: the facts so far, the run after them, and what is still to be followed up.
+
+A rule emits events and schedules follow-ups; the loop in `decide` works them off until nothing is left to say. So a chain of
+ten thousand skipped steps costs no stack, and every rule sees the run as its predecessors left it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from typing import Literal, Protocol, TypeAlias
+
+from towpath.core import values
+from towpath.core.events import AnyEvent
+from towpath.core.evolve import evolve
+from towpath.core.names import names_for
+from towpath.core.plan import PlanStep
+from towpath.core.run import Error, Json, Micros, Node, Path, Run, SecretUse
+from towpath.errors import ExpressionError
+
+FollowUp: TypeAlias = tuple[Literal["advance", "child_ended"], Path, Path]
+
+
+class Block(Protocol):
+    """What one kind of step adds to the rules that all share."""
+
+    def enter(self, turn: Turn, planned: PlanStep, path: Path) -> None:
+        """Starts the step; may raise ExpressionError before it has started anything but the step itself."""
+
+    def child_ended(self, turn: Turn, node: Node, child: Node) -> None:
+        """Goes on after a child of the open block *node* ended."""
+
+
+class Turn:
+    """What a stimulus makes true, while it is being found out."""
+
+    __slots__ = ("agenda", "at", "blocks", "facts", "run", "seed")
+
+    def __init__(self, run: Run, *, at: Micros, blocks: Mapping[str, Block], seed: int = 0) -> None:
+        self.run = run
+        self.blocks = blocks
+        self.at = at
+        self.seed = seed
+        self.facts: list[AnyEvent] = []
+        self.agenda: deque[FollowUp] = deque()
+
+    def emit(self, event: AnyEvent) -> None:
+        """Makes *event* true."""
+        self.run = evolve(self.run, event)
+        self.facts.append(event)
+
+    def node(self, path: Path) -> Node:
+        """The node at *path*, which exists."""
+        return self.run.nodes[path]
+
+    def planned(self, node: Node) -> PlanStep:
+        """The static step of *node*."""
+        step: PlanStep = self.run.plan[node.plan]
+        return step
+
+    def later_advance(self, path: Path) -> None:
+        """Schedules the next step of the frame at *path*."""
+        self.agenda.append(("advance", path, path))
+
+    def later_child_ended(self, path: Path, child: Path) -> None:
+        """Schedules telling the node at *path* that *child* ended."""
+        self.agenda.append(("child_ended", path, child))
+
+    def holds(self, condition: values.Condition, path: Path, extra: Mapping[str, Json] | None = None) -> bool:
+        """Whether *condition* holds as seen from *path*; raises ExpressionError."""
+        return condition.holds(names_for(self.run, path, condition.references, extra))
+
+    def render(
+        self, template: values.Template | None, path: Path, extra: Mapping[str, Json] | None = None
+    ) -> tuple[Json, tuple[SecretUse, ...]]:
+        """The value of *template* as seen from *path*, and its secrets; raises ExpressionError."""
+        if template is None:
+            return None, ()
+        if template.is_constant:
+            return template.constant, ()
+        return template.render(names_for(self.run, path, template.references, extra))
+
+    def plain(self, template: values.Template | None, path: Path, extra: Mapping[str, Json] | None = None) -> Json:
+        """The value of a template that may not hold secrets."""
+        value, secrets = self.render(template, path, extra)
+        if secrets:
+            raise ExpressionError("a secret is not allowed here: only `with`, `env` and `stdin` take one")
+        return value
+
+    def stop_reason(self, path: Path) -> str | None:
+        """Why the subtree that *path* stands in is being stopped; None where it is not, or is an undoing or last step."""
+        stops = self.run.stops
+        if not stops:
+            return None
+        end = len(path)
+        while end >= 0:
+            scope = path[:end]
+            if scope in stops and (end == len(path) or path[end] in "/[~" or not scope):
+                return stops[scope]
+            if end == 0:
+                return None
+            cut = max(path.rfind("/", 0, end), path.rfind("~", 0, end), path.rfind("[", 0, end), 0)
+            if path[cut:end] in PROTECTED:
+                return None
+            end = cut
+        return None
+
+
+PROTECTED = frozenset({"~rollback", "~finally"})
+"""Handlers that run to their end although the scope around them is being stopped."""
+
+
+def is_protected(path: Path, scope: Path) -> bool:
+    """Whether *path* stands in an undoing or a last step below *scope*."""
+    handlers = re.findall(r"~[a-z_]+", path[len(scope) :])
+    return any(handler in PROTECTED for handler in handlers)
+
+
+def error_from(problem: ExpressionError, path: Path) -> Error:
+    """The error of a step whose expression could not be evaluated."""
+    return Error(kind="invalid", message=problem.message, step=path)
+
