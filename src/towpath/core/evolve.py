@@ -26,6 +26,8 @@ from towpath.core.run import (
 
 _replace = msgspec.structs.replace
 _LOOP_FRAMES = frozenset({"item", "round"})
+_HANDLER_FRAMES = frozenset({"rollback", "catch", "on_failure", "finally"})
+"""Frames that stand beside the body: they are not counted among the children."""
 
 
 def evolve(run: Run, event: events.AnyEvent) -> Run:
@@ -113,7 +115,8 @@ def _started(run: Run, event: events.StepStarted) -> Run:
     nodes = run.nodes
     leaves = run.leaves
     parent = parent_path(path)
-    holder = nodes.get(parent) if parent is not None and not is_again else None
+    is_handler = event.frame in _HANDLER_FRAMES
+    holder = nodes.get(parent) if parent is not None and not is_again and not is_handler else None
     if holder is not None:
         if event.frame in _LOOP_FRAMES:
             node = _placed(node, holder)
@@ -297,10 +300,9 @@ def _step_ended(run: Run, event: events.StepEnded) -> Run:
     )
     nodes = run.nodes
     parent = parent_path(path)
-    if parent is not None:
-        holder = nodes.get(parent)
-        if holder is not None:
-            nodes = nodes.set(parent, _left(holder, event, node, was_open=was_open))
+    holder = nodes.get(parent) if parent is not None and node.frame not in _HANDLER_FRAMES else None
+    if holder is not None:
+        nodes = nodes.set(holder.path, _left(holder, event, node, was_open=was_open))
     run = _replace(run, sequence=run.sequence + 1, nodes=nodes.set(path, node))
     return _leave_world(run, before) if before is not None else run
 
@@ -322,7 +324,8 @@ def _reset(run: Run, event: events.StepsReset) -> Run:
             if path in leaves:
                 del leaves[path]
     frame = run.nodes[event.frame]
-    reopened = sum(path in run.nodes and run.nodes[path].is_open for path in event.paths)
+    again = [run.nodes[path] for path in event.paths if path in run.nodes]
+    reopened = sum(node.is_open and node.frame not in _HANDLER_FRAMES for node in again)
     cursor = frame.cursor if event.cursor is None else event.cursor
     nodes[event.frame] = _replace(frame, cursor=cursor, active=frame.active - reopened)
     undo = _without_undone(run)
