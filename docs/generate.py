@@ -483,6 +483,29 @@ def struct_fields(struct: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN40
             yield wire[node.target.id], ast.unparse(node.annotation), said
 
 
+def errors() -> Iterator[str]:
+    """The page of the error tree."""
+    from towpath import errors as own
+
+    tree = textwrap.dedent(own.__doc__ or "").split("\n\n", 1)[1].strip("\n")
+    yield "# Errors"
+    yield (
+        "Every error that Towpath raises on purpose has a place in one tree, split by who can put it right. Its "
+        "message says what happened and where, its help what to try. What a *step* fails with is an "
+        "[error kind](expressions.md#names), what a *file* is refused for is a [problem](problems.md), and what "
+        "the shell sees is an [exit code](exit-codes.md)."
+    )
+    yield f"```text\n{tree}\n```"
+    yield table(
+        ("error", "is a", "means"),
+        [
+            (f"`{name}`", f"`{kind.__bases__[0].__name__}`", first_paragraph(kind))
+            for name in own.__all__
+            if (kind := getattr(own, name)) is not own.TowpathError
+        ],
+    )
+
+
 # --- the command line ---
 
 
@@ -506,6 +529,7 @@ PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "language.md": language,
     "project.md": project,
     "problems.md": problems,
+    "errors.md": errors,
     "events.md": events,
 }
 
