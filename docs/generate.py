@@ -367,9 +367,10 @@ def functions() -> Iterator[str]:
 
     yield "# Functions in expressions"
     yield (
-        "CEL's own functions (`size`, `contains`, `startsWith`, `endsWith`, `matches`, `int`, `double`, `string`, "
-        "`duration`, `timestamp`, `has`, and the macros `all`, `exists`, `exists_one`, `filter`, `map`), and these. "
-        "Where there is a *yes* the function can also stand behind its first argument: `inputs.name.lower()`."
+        "CEL's own functions (`size`, `contains`, `startsWith`, `endsWith`, `matches`, `int`, `double`, "
+        "`string`, `duration`, `timestamp`, `has`, and the macros `all`, `exists`, `exists_one`, "
+        "`filter`, `map`), and these. Where there is a *yes* the function can also stand behind its first "
+        "argument: `inputs.name.lower()`."
     )
     yield table(
         ("function", "gives", "also behind"),
@@ -490,10 +491,10 @@ def errors() -> Iterator[str]:
     tree = textwrap.dedent(own.__doc__ or "").split("\n\n", 1)[1].strip("\n")
     yield "# Errors"
     yield (
-        "Every error that Towpath raises on purpose has a place in one tree, split by who can put it right. Its "
-        "message says what happened and where, its help what to try. What a *step* fails with is an "
-        "[error kind](expressions.md#names), what a *file* is refused for is a [problem](problems.md), and what "
-        "the shell sees is an [exit code](exit-codes.md)."
+        "Every error that Towpath raises on purpose has a place in one tree, split by who can put it "
+        "right. Its message says what happened and where, its help what to try. What a *step* fails with "
+        "is an [error kind](expressions.md#names), what a *file* is refused for is a "
+        "[problem](problems.md), and what the shell sees is an [exit code](exit-codes.md)."
     )
     yield f"```text\n{tree}\n```"
     yield table(
