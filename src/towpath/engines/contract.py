@@ -1,0 +1,71 @@
+"""What an engine promises; both engines keep it, and differ only in waiting and remembering."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from towpath.core.events import AnyEvent
+from towpath.core.run import Json, Path, Run, RunId
+from towpath.core.stimuli import AnyStimulus
+from towpath.definition import model
+from towpath.store.contract import Definition, RunNumber, Started
+
+OriginReason = Literal["child", "retry", "rerun", "rollback"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """A run that somebody or something wants; inputs are complete and valid."""
+
+    workflow: model.Workflow
+    definition: Definition
+    inputs: Mapping[str, Json]
+    started_by: str
+    event: Json = None
+    """What started it, for a trigger."""
+    start_key: str | None = None
+    """At most one run for each key."""
+    origin: RunNumber | None = None
+    """The run that this one continues, repeats, undoes or is a child of."""
+    origin_reason: OriginReason | None = None
+    parent: tuple[RunId, Path] | None = None
+    run_id: RunId | None = None
+    """Given for child runs, whose id follows from their parent; else made by the engine."""
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What became true at once, and the run after it."""
+
+    run: Run
+    facts: tuple[AnyEvent, ...]
+
+
+class Library(Protocol):
+    """Where an engine finds the workflows that others call by name."""
+
+    def find(self, name: str) -> tuple[model.Workflow, Definition]:
+        """The current version of a workflow; raises NotFound or DefinitionError."""
+
+
+class Engine(Protocol):
+    """Drives runs; used inside one asyncio loop, as a context manager."""
+
+    async def start(self, request: StartRequest) -> Started:
+        """Accepts a run: it is durable when this returns, and begins at once unless it is queued."""
+
+    async def tell(self, run: RunNumber, stimulus: AnyStimulus) -> None:
+        """Tells a run of this engine something; its facts are durable when this returns; raises Refused."""
+
+    async def resume(self, run: RunNumber) -> None:
+        """Takes over an open run that nobody drives, and goes on with what is outstanding; raises Refused."""
+
+    def watch(self, run: RunNumber) -> AsyncIterator[Step]:
+        """The run as it is, and then every step of it, until it has ended."""
+
+    async def until_ended(self, run: RunNumber) -> Run:
+        """Waits for the run's end."""
