@@ -139,7 +139,7 @@ def _write_one(connection: sqlite3.Connection, what: Change | NewRun) -> Outcome
     except sqlite3.IntegrityError as error:
         outcome = _stale_or_bug(what, error)
     except sqlite3.DataError as error:
-        outcome = _too_long(error)
+        outcome = too_long(error)
     else:
         connection.execute("RELEASE one")
         return outcome
@@ -179,7 +179,7 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any])
         if existing:
             return Started(number=existing[0], id=existing[1], existing=True)
     refused = (
-        _check_gaps(new.records, 0)
+        check_gaps(new.records, 0)
         or _check_messages(connection, None, new.took)
         or (_check_slot(connection, new.slot, None) if new.slot and new.slot.enter == "hold" else None)
     )
@@ -196,12 +196,13 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any])
 def _check_sequence(connection: sqlite3.Connection, change: Change) -> Exception | None:
     """Check the fence of a change without records here; with records, the table itself is the fence."""
     if change.records:
-        return _check_gaps(change.records, change.after)
+        return check_gaps(change.records, change.after)
     (last,) = connection.execute(_SQL["last_sequence"], (change.run,)).fetchone()
     return None if (last or 0) == change.after else stale(change)
 
 
-def _check_gaps(records: tuple[Record, ...], after: int) -> Exception | None:
+def check_gaps(records: tuple[Record, ...], after: int) -> Exception | None:
+    """Refuse records that do not go on from *after* without a gap; it would be our mistake."""
     sequences = [sequence for sequence, _, _ in records]
     if sequences == list(range(after + 1, after + 1 + len(sequences))):
         return None
@@ -256,13 +257,14 @@ def _stale_or_bug(what: Change | NewRun, error: sqlite3.IntegrityError) -> Excep
     return bug
 
 
-def _too_long(error: sqlite3.DataError) -> LimitExceeded:
+def too_long(cause: Exception | None = None) -> LimitExceeded:
+    """Say that a record is longer than a record may be."""
     exceeded = LimitExceeded(
         f"a record is longer than {RECORD_BYTES_MAX} bytes",
         limit="RECORD_BYTES_MAX",
         help="Keep big outputs in a file (`artifacts:`) and pass its name on.",
     )
-    exceeded.__cause__ = error
+    exceeded.__cause__ = cause
     return exceeded
 
 
