@@ -79,19 +79,38 @@ def _is_type(path: tuple[str, ...]) -> bool:
     return len(path) == 1 and path[0] in names.TYPE_NAMES
 
 
-def problems(root: tree.Node, known: Names) -> tuple[CompileError, ...]:
-    """Return what is wrong with the names, functions, secrets and literals of *root*."""
+def problems(root: tree.Node, known: Names, source: str) -> tuple[CompileError, ...]:
+    """Return what is wrong with the names, functions and literals of *root*, which *source* says."""
     found = [
-        *(known.problem(reference.path, reference.offset) for reference in references(root)),
-        *_problems_inside(root, known),
+        *(_reference_problem(reference, known) for reference in references(root)),
+        *_problems_inside(root, known, source),
     ]
     return tuple(problem for problem in found if problem is not None)
 
 
-def _problems_inside(node: tree.Node, known: Names) -> Iterator[CompileError]:
+def _reference_problem(reference: Reference, known: Names) -> CompileError | None:
+    root = reference.path[0]
+    if root.startswith("."):
+        return CompileError(
+            f"`{root}` begins with a dot",
+            code=Code.SYNTAX,
+            offset=reference.offset,
+            help=f"write `{root[1:]}`",
+        )
+    if root != "secrets":
+        return known.problem(reference.path, reference.offset)
+    return CompileError(
+        "a secret is only ever passed on, never worked with",
+        code=Code.SECRET,
+        offset=reference.offset,
+        help="write `${{ secrets.NAME }}` as an expression of its own, in `with`, `env` or `stdin`",
+    )
+
+
+def _problems_inside(node: tree.Node, known: Names, source: str) -> Iterator[CompileError]:
     match node:
         case tree.Call():
-            yield from _call_problems(node)
+            yield from _call_problems(node, at_name(source, node.offset, node.function))
         case tree.Constant(value=bytes()):
             yield CompileError(
                 "a value of a run is never bytes", code=Code.TYPE, offset=node.offset, help='write "text"'
@@ -103,13 +122,6 @@ def _problems_inside(node: tree.Node, known: Names) -> Iterator[CompileError]:
                 offset=node.offset,
                 help="write a map: {'key': value}",
             )
-        case tree.Name(name=name) if name.startswith("."):
-            yield CompileError(
-                f"`{name}` begins with a dot",
-                code=Code.SYNTAX,
-                offset=node.offset,
-                help=f"write `{name[1:]}`",
-            )
         case tree.Loop() if not known.any_name and node.variable in known.roots:
             yield CompileError(
                 f"the loop calls its item `{node.variable}`, which is the name of something else here",
@@ -118,14 +130,14 @@ def _problems_inside(node: tree.Node, known: Names) -> Iterator[CompileError]:
                 help="choose another name for the item",
             )
     for child in tree.children(node):
-        yield from _problems_inside(child, known)
+        yield from _problems_inside(child, known, source)
 
 
 _OWN: Final = {function.name: function for function in (*functions.FUNCTIONS, *functions.REWRITTEN)}
 _CALLABLE: Final = frozenset(_OWN) | functions.CEL_FUNCTIONS
 
 
-def _call_problems(call: tree.Call) -> Iterator[CompileError]:
+def _call_problems(call: tree.Call, offset: int) -> Iterator[CompileError]:
     name = call.function
     if not name[0].isalpha() or name in functions.CEL_FUNCTIONS:
         return
@@ -133,23 +145,29 @@ def _call_problems(call: tree.Call) -> Iterator[CompileError]:
         yield CompileError(
             f"`{name}` is not written like this",
             code=Code.UNKNOWN_FUNCTION,
-            offset=call.offset,
+            offset=offset,
             help=f"write {functions.MACROS[name]}",
         )
     elif name not in _OWN:
         yield CompileError(
             f"unknown function `{name}`",
             code=Code.UNKNOWN_FUNCTION,
-            offset=call.offset,
+            offset=offset,
             help=_other_than(name),
         )
     elif not _fits(call, _OWN[name]):
         yield CompileError(
             f"`{name}` is not called like this",
             code=Code.UNKNOWN_FUNCTION,
-            offset=call.offset,
+            offset=offset,
             help=_OWN[name].summary,
         )
+
+
+def at_name(source: str, offset: int, function: str) -> int:
+    """Return where the name of a *function* begins; CEL reports the *offset* of the bracket after it."""
+    before = source[:offset].rstrip()
+    return len(before) - len(function) if before.endswith(function) else offset
 
 
 def _other_than(name: str) -> str:

@@ -1,12 +1,13 @@
 """From the text of an expression to something that can be evaluated, and the evaluation.
 
-An expression goes through CEL up to three times, all in microseconds: it is parsed; its names, functions and
-types are checked against what may be named where it stands; and its rewritten form (see `rewriting`) is kept as
-the program. The program is the same whatever names it was checked against, and at run time nothing has a type
-but the values, so the check can be as narrow as the loader knows and still never changes what a run computes.
+An expression goes through CEL up to three times, all in microseconds: it is parsed; its names, functions
+and types are checked against what may be named where it stands; and its rewritten form (see `rewriting`) is
+kept as the program. The program is the same whatever names it was checked against, and at run time nothing
+has a type but the values, so the check can be as narrow as the loader knows and still never changes what a
+run computes.
 
-An evaluation gives CEL only the paths that the expression reads, so its cost does not depend on how large a run
-is. A bare path needs no CEL at all.
+An evaluation gives CEL only the paths that the expression reads, so its cost does not depend on how large a
+run is. A bare path needs no CEL at all.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from towpath.definition.expressions import analysis, limits, messages, rewriting, scanning, tree
 from towpath.definition.expressions import functions as own
 from towpath.definition.expressions.faults import Code, CompileError, EvaluationError, raise_all
 from towpath.definition.expressions.names import DYNAMIC, Names, parse_type
-from towpath.definition.expressions.values import Value, format_duration, format_timestamp
+from towpath.definition.expressions.values import Value, format_duration, format_timestamp, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,7 +69,10 @@ def compile_expression(source: str, *, names: Names) -> Expression:
             help="split it into several steps or outputs",
         )
     parsed = _parse(source)
-    return parsed.expression if names.any_name else _checked_against(parsed, names)
+    if not names.any_name:
+        return _checked_against(parsed, names)
+    raise_all(parsed.problems)
+    return parsed.expression
 
 
 def compile_condition(source: str, *, names: Names) -> Expression:
@@ -110,6 +114,8 @@ def evaluate_condition(condition: Expression, names: Mapping[str, object]) -> bo
 class _Parsed:
     root: tree.Node
     expression: Expression
+    problems: tuple[CompileError, ...]
+    # What is wrong whatever may be named; the expression has no program then.
 
 
 @functools.lru_cache(maxsize=limits.CACHED_EXPRESSIONS_MAX)
@@ -122,20 +128,22 @@ def _parse(source: str) -> _Parsed:
         raise_all(messages.compile_problems(str(problem), source))
         raise
     root = tree.read(compiled.serialize())
-    raise_all(_secret_problems(root))
-    raise_all(analysis.problems(root, DYNAMIC))
-    rewritten = rewriting.rewrite(root)
-    program = compiled if rewritten is root else environment.deserialize(tree.write(rewritten))
+    problems = analysis.problems(root, DYNAMIC, source)
     references = analysis.references(root)
     expression = Expression(
         source=source,
         references=references,
         result="dyn",
-        program=program,
-        reads=_reads(reference.path[:-1] if reference.tested else reference.path for reference in references),
+        program=None if problems else _program(environment, compiled, root),
+        reads=_reads(reference.path for reference in references),
         path=_whole_path(root),
     )
-    return _Parsed(root=root, expression=expression)
+    return _Parsed(root=root, expression=expression, problems=problems)
+
+
+def _program(environment: cel.Env, compiled: cel.Expression, root: tree.Node) -> cel.Expression:
+    rewritten = rewriting.rewrite(root)
+    return compiled if rewritten is root else environment.deserialize(tree.write(rewritten))
 
 
 def _check_text(source: str) -> None:
@@ -160,19 +168,6 @@ def _check_text(source: str) -> None:
         ) from None
 
 
-def _secret_problems(root: tree.Node) -> Iterable[CompileError]:
-    return [
-        CompileError(
-            "a secret is only ever passed on, never worked with",
-            code=Code.SECRET,
-            offset=reference.offset,
-            help="write `${{ secrets.NAME }}` alone, in `with`, `env` or `stdin`",
-        )
-        for reference in analysis.references(root)
-        if reference.path[0] == "secrets"
-    ]
-
-
 def _whole_path(root: tree.Node) -> tuple[str, ...]:
     found = tree.static_path(root)
     return () if found is None or found[2] else found[1]
@@ -194,16 +189,13 @@ def _reads(paths: Iterable[tuple[str, ...]]) -> Branch:
 
 def _checked_against(parsed: _Parsed, names: Names) -> Expression:
     expression, source = parsed.expression, parsed.expression.source
-    problems = list(analysis.problems(parsed.root, names))
+    problems = list(analysis.problems(parsed.root, names, source))
     result = "dyn"
     try:
         environment = _checking_environment(_declarations(expression.references, names))
-        result = environment.compile(source).return_type().name()
+        result = environment.compile(scanning.without_tests(source)).return_type().name()
     except RuntimeError as problem:
-        known = {found.offset for found in problems}
-        problems += [
-            found for found in messages.compile_problems(str(problem), source) if found.offset not in known
-        ]
+        problems += messages.type_problems(str(problem), source, known=problems)
     raise_all(problems)
     return replace(expression, result=_type_text(result))
 
@@ -265,11 +257,11 @@ def _checking_environment(declared: tuple[tuple[str, str], ...]) -> cel.Env:
     )
 
 
-def _extension(module: Any, functions: Iterable[own.Function], name: str) -> cel.CelExtension:  # noqa: ANN401 - a module
+def _extension(module: Any, functions: Iterable[own.Function], name: str) -> cel.CelExtension:  # noqa: ANN401
     return module.CelExtension(name, [_declaration(module, function) for function in functions])
 
 
-def _declaration(module: Any, function: own.Function) -> cel.FunctionDecl:  # noqa: ANN401 - a module
+def _declaration(module: Any, function: own.Function) -> cel.FunctionDecl:  # noqa: ANN401
     overloads = [
         module.Overload(
             f"{function.name}_{'member' if form.member else 'free'}_{'_'.join(form.parameters)}",
@@ -283,7 +275,7 @@ def _declaration(module: Any, function: own.Function) -> cel.FunctionDecl:  # no
     return module.FunctionDecl(function.name, overloads)
 
 
-def _cel_type(module: Any, words: tuple[str, ...]) -> cel.Type:  # noqa: ANN401 - a module
+def _cel_type(module: Any, words: tuple[str, ...]) -> cel.Type:  # noqa: ANN401
     match words:
         case ("list", *inner):
             return module.Type.List(_cel_type(module, tuple(inner)))
@@ -308,14 +300,18 @@ def _walk(path: tuple[str, ...], names: Mapping[str, object]) -> object:
 
 
 def _evaluate(expression: Expression, names: Mapping[str, object]) -> Value:
+    try:
+        data = _picked(expression.reads, names)
+    except ValueError as problem:
+        raise EvaluationError(
+            f"`{_shortened(expression.source)}` reads what it cannot: {problem}", source=expression.source
+        ) from None
     own.BUDGET.renew()
     try:
-        outcome = expression.program.eval(data=_picked(expression.reads, names))
+        outcome = expression.program.eval(data=data)
         kind = outcome.type().name()
-    except RuntimeError as problem:
+    except (RuntimeError, UnicodeError) as problem:
         raise _failure(str(problem), expression, names) from None
-    except UnicodeError:
-        raise _failure("it reads text that holds half a character", expression, names) from None
     if own.BUDGET.broken:
         raise _limit(own.BUDGET.broken, expression.source)
     if kind == "ERROR":
@@ -333,22 +329,8 @@ def _picked(reads: Branch, names: Mapping[str, object]) -> dict[str, object]:
         if inner is not None and isinstance(value, Mapping):
             picked[word] = _picked(inner, value)
         else:
-            picked[word] = value if type(value) in _PLAIN else _plain(value)
+            picked[word] = plain(value)
     return picked
-
-
-_PLAIN: Final = frozenset({str, int, float, bool, type(None), dict, list})
-
-
-def _plain(value: object) -> object:
-    """Return *value* with every kind of mapping as a dict and every tuple as a list."""
-    match value:
-        case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value
 
 
 class _Result:
@@ -359,7 +341,7 @@ class _Result:
         self._chars = 0
         self._items = 0
 
-    def value(self, outcome: Any, depth: int) -> Value:  # noqa: ANN401 - CEL's own object
+    def value(self, outcome: Any, depth: int) -> Value:  # noqa: ANN401, PLR0911 - one for each kind
         content = outcome.value()
         match content:
             case str():
@@ -381,7 +363,8 @@ class _Result:
                 return format_duration(content)
             case _:
                 raise EvaluationError(
-                    f"`{self._source}` is {_article(_type_text(outcome.type().name()))}, which is no value of a run",
+                    f"`{self._source}` gives {_article(_type_text(outcome.type().name()))},"
+                    " which is no value of a run",
                     source=self._source,
                     help="give a text, a number, true or false, null, a list or a map",
                 )
@@ -419,6 +402,9 @@ def _finite(number: float, source: str) -> float:
     return number
 
 
+_READ_AS_IS: Final = frozenset({str, int, type(None), list, dict})
+
+
 def _checked(value: object, source: str) -> Value:
     """Return *value*, which was read and not computed; a single number still has to be one."""
     match value:
@@ -429,14 +415,14 @@ def _checked(value: object, source: str) -> Value:
         case float():
             return _finite(value, source)
         case _:
-            return value if type(value) in _PLAIN else _plain(value)  # type: ignore[return-value]  # JSON-like
+            return cast("Value", value) if type(value) in _READ_AS_IS else plain(value)
 
 
 def _too_large(number: object) -> str:
     return f"the number {str(number)[:40]} does not fit into 64 bits"
 
 
-def _type_of(value: Value) -> str:
+def _type_of(value: object) -> str:
     match value:
         case None:
             return "null"
@@ -446,9 +432,9 @@ def _type_of(value: Value) -> str:
             return "double"
         case str():
             return "string"
-        case list():
+        case list() | tuple():
             return "list"
-        case dict():
+        case _:
             return "map"
 
 
@@ -509,7 +495,7 @@ def _missing(source: str, path: tuple[str, ...], depth: int, value: object) -> E
         help_text = f"it has {keys}" if keys else "it is empty"
         help_text += "; default(a, b) chooses b where a is missing"
     else:
-        message = f"{above} is {_article(_type_of(_plain(value)))}, and has no `{word}`"  # type: ignore[arg-type]
+        message = f"{above} is {_article(_type_of(value))}, and has no `{word}`"
         help_text = "json(…) reads a text that is JSON" if isinstance(value, str) else ""
     return EvaluationError(message, source=source, help=help_text)
 
@@ -540,6 +526,7 @@ _EXPLANATIONS: Final[tuple[tuple[str, Callable[[str], str], str], ...]] = (
     ("String to Timestamp", lambda _: "the text is no timestamp", "write it like 2026-01-31T09:00:00Z"),
     ("String to Duration", lambda _: "the text is no duration", "write it like 90s, 10m or 1h30m"),
     ("invalid regular expression", lambda text: text, "patterns are written in RE2"),
+    ("construction from null", lambda _: "it reads text that holds half a character", ""),
     ("Applying SELECT", lambda _: "a field is read of something that is no map", ""),
 )
 

@@ -1,4 +1,4 @@
-"""What can be wrong with an expression: before it runs (a `CompileError`), and while it runs (an `EvaluationError`)."""
+"""What is wrong with an expression: a `CompileError` as it is written, an `EvaluationError` as it runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CompileError(errors.ExpressionError):
 
     @property
     def problems(self) -> tuple[CompileError, ...]:
-        """This problem and the others, in the order of the text."""
+        """The problem itself and the others, in the order of the text."""
         return (self, *self.others)
 
     def moved(self, distance: int) -> CompileError:

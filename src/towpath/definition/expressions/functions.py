@@ -1,8 +1,8 @@
 """The functions that the language has beyond CEL's own, and the work that one evaluation may do.
 
-Each function is pure: no clock, no environment, no files. Those that build something pay for it from a budget
-that starts afresh with each evaluation, because a loop could otherwise build one large text ten thousand times.
-`default` and `glob` are not here: they are rewritten into plain CEL (see `rewriting`).
+Each function is pure: no clock, no environment, no files. Those that build something pay for it from a
+budget that starts afresh with each evaluation, because a loop could otherwise build one large text ten
+thousand times. `default` and `glob` are not here: they are rewritten into plain CEL (see `rewriting`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """One way to call a function: the types of its arguments (the target first, when *member*) and its result."""
+    """One way to call a function: the types of its arguments, the target first, and of its result."""
 
     parameters: tuple[str, ...]
     result: str
@@ -33,7 +33,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function of the language: its name, the forms it can be called in, what it does and what to say of it."""
+    """A function of the language: how it is called, what it does, and a line for people."""
 
     name: str
     forms: tuple[Form, ...]
@@ -264,14 +264,14 @@ def _glob_set(part: str) -> str:
 
 
 def _quoted(char: str) -> str:
-    return char if char.isalnum() or char == "_" or ord(char) > 0x7F else f"\\x{{{ord(char):x}}}"  # noqa: PLR2004
+    return char if char.isalnum() or char == "_" or not char.isascii() else f"\\x{{{ord(char):x}}}"
 
 
 # Numbers and versions
 
 
 def percentile(values: list[object], percent: float) -> float:
-    """Return the value below which *percent* (0 to 100) of the *values* lie, interpolated between neighbours."""
+    """Return the value that *percent* of the *values* lie below, interpolated between neighbours."""
     if not 0 <= percent <= 100:  # noqa: PLR2004 - it is per cent
         raise FunctionError(f"percentile() takes a share from 0 to 100, not {plain_number(percent)}")
     BUDGET.spend(limits.ITEM_CHARS * len(values))
@@ -303,7 +303,7 @@ _SEMVER_DIGITS: Final = 18
 def semver(text: str) -> dict[str, Value]:
     """Return `major`, `minor`, `patch`, `prerelease`, `build` and `key` of a semantic version.
 
-    Keys compare as text in the order of the versions, so `semver(a).key < semver(b).key` asks whether *a* comes
+    Keys compare as text in the order of the versions: `semver(a).key < semver(b).key` asks whether *a* comes
     before *b*. A leading `v` is allowed, as in tags.
     """
     found = _SEMVER.fullmatch(text) if len(text) <= _SEMVER_CHARS_MAX else None
@@ -418,6 +418,16 @@ def _storable(item: object) -> object:
             return item
 
 
+def keys(value: dict[object, object]) -> list[object]:
+    """Return the keys of *value* in order; paid for as a search, since the whole map is handed over."""
+    BUDGET.spend_search(_CONVERSION_PRICE * weight(value))
+    return sorted(value, key=lambda key: (type(key).__name__, key))
+
+
+_CONVERSION_PRICE: Final = 16
+"""What it costs to hand a character over, next to searching it."""
+
+
 def gathered(ticket: int) -> list[object]:
     """Close the list of *ticket* and return it."""
     return BUDGET.gathered.pop(ticket)
@@ -526,6 +536,7 @@ INTERNAL: Final[tuple[Function, ...]] = (
     _internal("@refused", (), "dyn", refused),
     _internal("@gather", (), "int", gather),
     _internal("@keep", ("int", "dyn"), "int", keep),
+    _internal("@keys", ("map",), "list", keys),
     _internal("@gathered", ("int",), "list", gathered),
     _internal("@glob_expression", ("string",), "string", glob_expression),
 )

@@ -1,7 +1,8 @@
 """Every limit of the expression language, with its unit.
 
-An expression comes from an author and reads text that came from anywhere, so each dimension in which it could
-grow has a bound: the source, its nesting, the texts and lists that it builds, and the work of its loops.
+An expression comes from an author and reads text that came from anywhere, so each dimension in which it
+could grow has a bound: the source, its nesting, the texts and lists that it builds, and the work of its
+loops.
 """
 
 from __future__ import annotations

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from towpath.definition.expressions import limits
+from towpath.definition.expressions import analysis, limits
 from towpath.definition.expressions.faults import Code, CompileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PROBLEM: Final = re.compile(
     r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n ?\||\nERROR: <input>|\s*\[[A-Z_]+\]$)", re.DOTALL
@@ -15,9 +18,16 @@ _STATUS: Final = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
 _OVERLOAD: Final = re.compile(r"found no matching overload for '([^']+)' applied to '\(?(.*?)\)?'$")
 _RUNTIME_OVERLOAD: Final = re.compile(r"No matching overloads found : ([^(]+?)(?:\((.*)\))?$")
 _OPERATOR: Final = re.compile(r"[@_!]*([^@_\w]+|in|_\[_\])[_:]*")
-_TYPES: Final = {
-    "int64": "int", "uint64": "uint", "null_type": "null", "*error*": "an error", "wrapper(string)": "string"
-}  # fmt: skip
+_TYPES: Final = (
+    ("int64", "int"),
+    ("uint64", "uint"),
+    ("null_type", "null"),
+    ("google.protobuf.Timestamp", "timestamp"),
+    ("google.protobuf.Duration", "duration"),
+    ("map(string, dyn)", "map"),
+    ("list(dyn)", "list"),
+)
+_SELECTED: Final = re.compile(r"expression of type '(.*)' cannot be the operand of a select operation")
 _EQUALITY: Final = frozenset({"_==_", "_!=_", "@in"})
 
 
@@ -37,13 +47,24 @@ def compile_problems(text: str, source: str) -> tuple[CompileError, ...]:
     return tuple(syntax[:1] or {(problem.offset, problem.message): problem for problem in found}.values())
 
 
+def type_problems(text: str, source: str, *, known: Iterable[CompileError]) -> tuple[CompileError, ...]:
+    """Return what CEL's type check reports in *text* beyond the problems that are *known* already."""
+    places = {problem.offset for problem in known}
+    return tuple(
+        problem
+        for problem in compile_problems(text, source)
+        if problem.offset not in places
+        and not (places and problem.message.startswith("undeclared reference"))
+    )
+
+
 def too_deep(offset: int) -> CompileError:
     """Return the problem of an expression whose parts are nested too deeply."""
     return CompileError(
         f"the expression is nested more than {limits.NESTING_DEPTH_MAX} levels deep",
         code=Code.LIMIT,
         offset=offset,
-        help="split it into several steps or outputs; a long `a + b + c` or `a ? b : c ? d : e` counts as nesting",
+        help="split it into several steps or outputs; each `+` and `? :` of a long row counts as a level",
     )
 
 
@@ -54,10 +75,18 @@ def _compile_problem(line: int, column: int, message: str, source: str) -> Compi
     overload = _OVERLOAD.search(message)
     if overload:
         function, given = overload.groups()
+        offset = analysis.at_name(source, offset, function)
         return CompileError(
             _cannot_take(function, given), code=Code.TYPE, offset=offset, help=_conversion(function, given)
         )
-    if message.startswith(("undeclared reference", "expression of type")):
+    selected = _SELECTED.match(message)
+    if selected:
+        return CompileError(
+            f"this is {selected.group(1)}, and nothing can be read from inside it",
+            code=Code.TYPE,
+            offset=offset,
+        )
+    if message.startswith("undeclared reference"):
         return CompileError(message.replace("'", "`"), code=Code.TYPE, offset=offset)
     return CompileError(message.replace("'", "`"), code=Code.SYNTAX, offset=offset)
 
@@ -100,26 +129,27 @@ def _syntax_problem(message: str, source: str, offset: int) -> CompileError:
 
 
 def _cannot_take(function: str, given: str) -> str:
-    types = [_TYPES.get(name, name) for name in _split_types(given)]
+    types = _split_types(given)
     operator = _OPERATOR.fullmatch(function)
-    if function == "_?_:_" or function == "<jump_condition>":
-        return "the condition before `?` must be true or false"
-    if function == "_[_]":
-        return (
-            f"{types[0]} cannot be indexed with {types[1]}" if len(types) == 2 else "this cannot be indexed"
-        )
-    if operator and len(types) == 2:  # noqa: PLR2004
-        return f"`{operator.group(1)}` does not go between {types[0]} and {types[1]}"
-    if operator:
-        return (
-            f"`{operator.group(1)}` cannot be applied to {' and '.join(types) or 'what is no true or false'}"
-        )
-    return f"`{function}` cannot take {', '.join(types) or 'nothing'}"
+    match function, types:
+        case "_?_:_", ["bool" | "dyn", then, otherwise]:
+            return f"the two sides of `:` are {then} and {otherwise}, and must be alike"
+        case "_?_:_" | "<jump_condition>", _:
+            return "the condition before `?` must be true or false"
+        case "_[_]", _:
+            return " cannot be indexed with ".join(types)
+        case _, [left, right] if operator:
+            return f"`{operator.group(1)}` does not go between {left} and {right}"
+        case _ if operator:
+            what = " and ".join(types) or "what is neither true nor false"
+            return f"`{operator.group(1)}` cannot be applied to {what}"
+        case _:
+            return f"`{function}` cannot take {', '.join(types) or 'nothing'}"
 
 
 def _conversion(function: str, given: str) -> str:
-    types = {_TYPES.get(name, name) for name in _split_types(given)}
-    if function == "_[_]":
+    types = set(_split_types(given))
+    if function in {"_[_]", "_?_:_"}:
         return ""
     if types == {"int", "double"}:
         return "convert one side with double(…) or int(…), or write 1.0 for 1"
@@ -133,6 +163,9 @@ def _conversion(function: str, given: str) -> str:
 
 
 def _split_types(given: str) -> list[str]:
+    """Return the types in *given*, in our words, split at the commas that stand outside brackets."""
+    for theirs, ours in _TYPES:
+        given = given.replace(theirs, ours)
     parts: list[str] = []
     depth = 0
     for piece in given.split(", ") if given else []:

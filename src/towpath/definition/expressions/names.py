@@ -1,10 +1,10 @@
 """What an expression may name, and of which type.
 
 `Names` is a flat table from dotted paths to types: `inputs.version: string`, `steps.build.outputs: map`,
-`stdout: string`. A path that is declared is open below where its type says nothing more (`map`, `dyn`); a path
-that is not declared itself, but has declared paths below it, is closed: under `inputs` with only `inputs.version`
-declared, `inputs.versoin` is a mistake. At run time everything was checked already, and `DYNAMIC` lets any name
-through with no type.
+`stdout: string`. A path that is declared is open below where its type says nothing more (`map`, `dyn`); a
+path that is not declared itself, but has declared paths below it, is closed: under `inputs` with only
+`inputs.version` declared, `inputs.versoin` is a mistake. At run time everything was checked already, and
+`DYNAMIC` lets any name through with no type.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RESERVED_NAMES: Final = TYPE_NAMES | frozenset(
         "while",
     ]
 )
-"""Words that cannot be the name of an item (`as`), an input or anything else that an expression starts with."""
+"""Words that an expression cannot begin with, so that no item (`as`) can have them as its name."""
 
 _SCALARS: Final = frozenset({"bool", "double", "dyn", "duration", "int", "null", "string", "timestamp"})
 
@@ -121,9 +121,9 @@ class Names:
 def parse_type(text: str) -> tuple[str, ...]:
     """Return *text* as nested words: `list(map(int))` is ("list", "map", "int"); raises ValueError.
 
-    The types are `bool`, `int`, `double`, `string`, `null`, `timestamp`, `duration`, `dyn` (anything), `number`
-    (`int` or `double`, so checked only at run time), `list`, `list(T)`, `map` and
-    `map(T)`, whose keys are texts.
+    The types are `bool`, `int`, `double`, `string`, `null`, `timestamp`, `duration`, `dyn` (anything),
+    `number` (`int` or `double`, so checked only at run time), `list`, `list(T)`, `map` and `map(T)`, whose
+    keys are texts.
     """
     words = text.replace(" ", "")
     wrappers: list[str] = []

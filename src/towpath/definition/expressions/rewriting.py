@@ -1,8 +1,8 @@
 """Turning the language's own constructs into plain CEL.
 
-CEL's functions are strict: an argument that is an error makes the call an error, so `default(a, b)` cannot be a
-function. But CEL has one operator that looks at an error, `@not_strictly_false(x)`: true unless x is exactly
-false. So, with `a` worked out once and held under a name,
+CEL's functions are strict: an argument that is an error makes the call an error, so `default(a, b)` cannot
+be a function. But CEL has one operator that looks at an error, `@not_strictly_false(x)`: true unless x is
+exactly false. So, with `a` worked out once and held under a name,
 
     default(a, b)   becomes   let d = a in  @not_strictly_false(d == null) ? b : d
 
@@ -12,14 +12,17 @@ The same operator puts a price on what is built without changing any result. `+`
 
     let l = a in let r = b in  @not_strictly_false(@spend_size(size(l) + size(r))) ? l + r : @refused()
 
-where numbers and times have no size, so they pass. Once the budget is broken every loop that pays for something
-ends, and the evaluation fails with the limit's name, whatever the expression itself made of the refusal.
+where numbers and times have no size, so they pass. Once the budget is broken every loop that pays for
+something ends, and the evaluation fails with the limit's name, whatever the expression itself made of the
+refusal.
 
-CEL's `map` and `filter` gather their result by `result + [item]`, a copy of the whole list for each item: ten
-thousand items would cost gigabytes. They become loops over a number, the ticket of a list that is gathered aside:
+CEL's `map` and `filter` gather their result by `result + [item]`, a copy of the whole list for each item:
+ten thousand items would cost gigabytes. They become loops over a number, the ticket of a list that is
+gathered aside:
 
     ticket = @gather();  for each item: ticket = @keep(ticket, item);  @gathered(ticket)
 
+What is gathered from a map follows its sorted keys; CEL's own order changes from one process to the next.
 An item that is an error turns the ticket into that error, so errors flow as they would in CEL.
 
 `glob(text, pattern)` becomes `text.matches(@glob_expression(pattern))`, so it runs in RE2, in linear time.
@@ -125,7 +128,7 @@ def _rewrite(node: Node, *, in_loop: bool) -> Node:
             return _rewrite_loop(node, in_loop=in_loop)
 
 
-def _rewrite_call(call: Call, *, in_loop: bool) -> Node:
+def _rewrite_call(call: Call, *, in_loop: bool) -> Node:  # noqa: PLR0911 - one for each kind
     # What is handed to a function is converted as a whole, so what is built there is paid for like in a loop.
     inside = in_loop or (call.function[0].isalpha() and call.function != "size")
     target = None if call.target is None else _rewrite(call.target, in_loop=inside)
@@ -173,7 +176,7 @@ def _rewrite_loop(loop: Loop, *, in_loop: bool) -> Node:
     if kept is not None and loop.initial == replace(_EMPTY, offset=loop.initial.offset):
         return replace(
             loop,
-            over=over,
+            over=_in_order(over),
             initial=Call(function="@gather", arguments=()),
             condition=_CAN_SPEND,
             step=kept,
@@ -185,6 +188,16 @@ def _rewrite_loop(loop: Loop, *, in_loop: bool) -> Node:
     if over is loop.over and not pays:
         return loop
     return replace(loop, over=over, condition=condition, step=step)
+
+
+def _in_order(over: Node) -> Node:
+    """CEL's maps have no order of their own: what is gathered from one follows its sorted keys."""
+    if isinstance(over, ListOf) or (isinstance(over, Loop) and _kept(over.step) is not None):
+        return over
+    held = Name(name=_HELD)
+    types = tuple(Call(function="type", arguments=(part,)) for part in (held, MapOf(entries=())))
+    is_map = Call(function="_==_", arguments=types)
+    return _let(_HELD, over, _choose(is_map, Call(function="@keys", arguments=(held,)), held))
 
 
 def _kept(step: Node) -> Node | None:

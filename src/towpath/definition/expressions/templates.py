@@ -1,12 +1,12 @@
 """Text with expressions inside: `Release ${{ inputs.version }} to ${{ inputs.environment }}`.
 
-A text that is one whole expression keeps the expression's type. Inside other text a value is written the way a
-person would write it: text as it is, true and false, numbers plainly (1.0 is 1), lists and maps as JSON without
-blanks; null is an error. `$${{` writes `${{` and starts nothing. What an expression gives is never looked at for
-expressions again.
+A text that is one whole expression keeps the expression's type. Inside other text a value is written the
+way a person would write it: text as it is, true and false, numbers plainly (1.0 is 1), lists and maps as
+JSON without blanks; null is an error. `$${{` writes `${{` and starts nothing. What an expression gives is
+never looked at for expressions again.
 
-A secret is named, never read: an expression that is `secrets.NAME` and nothing else becomes a reference, which
-whoever uses the text resolves at the moment of use.
+A secret is named, never read: an expression that is `secrets.NAME` and nothing else becomes a reference,
+which whoever uses the text resolves at the moment of use.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TemplateWithSecrets:
         return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, SecretReference)))
 
     def reveal(self, lookup: Callable[[str], str]) -> str:
-        """Return the text with what *lookup* says for every secret; to be called at the moment of use only."""
+        """Return the text with what *lookup* says for each secret; called at the moment of use only."""
         return "".join(part if isinstance(part, str) else lookup(part.name) for part in self.parts)
 
     def __str__(self) -> str:

@@ -1,9 +1,9 @@
 """The syntax tree of an expression, read from and written to CEL's own wire format.
 
-CEL hands out a parsed expression only as a serialized `cel.expr.ParsedExpr` (a protocol buffer), and takes one
-back. That is all this module knows: seven kinds of node, a reader and a writer, with no need of a protobuf
-library. The tree answers what an expression reads, and lets a few functions of the language be rewritten into
-plain CEL (see `rewriting`).
+CEL hands out a parsed expression only as a serialized `cel.expr.ParsedExpr` (a protocol buffer), and takes
+one back. That is all this module knows: seven kinds of node, a reader and a writer, with no need of a
+protobuf library. The tree answers what an expression reads, and lets a few functions of the language be
+rewritten into plain CEL (see `rewriting`).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """What `all`, `exists`, `exists_one`, `map` and `filter` become: a fold over a list or the keys of a map."""
+    """What `all`, `exists`, `exists_one`, `map` and `filter` become: a fold over a list or a map's keys."""
 
     variable: str
     over: Node
@@ -155,7 +155,7 @@ def _read_offsets(info: bytes) -> dict[int, int]:
     return offsets
 
 
-def _read_node(data: bytes, offsets: Mapping[int, int]) -> Node:
+def _read_node(data: bytes, offsets: Mapping[int, int]) -> Node:  # noqa: PLR0911 - one for each kind
     offset = 0
     kind, body = 0, b""
     for number, value in _fields(data):
@@ -183,7 +183,7 @@ def _read_node(data: bytes, offsets: Mapping[int, int]) -> Node:
             raise AssertionError(f"CEL wrote an expression of an unknown kind: {kind}")
 
 
-def _read_constant(body: bytes, offset: int) -> Constant:
+def _read_constant(body: bytes, offset: int) -> Constant:  # noqa: PLR0911 - one for each kind
     ((number, value),) = _fields(body)
     match number:
         case 1:
@@ -321,7 +321,7 @@ class _Writer:
         self._last_id += 1
         return _number(2, self._last_id) + self._body(node)
 
-    def _body(self, node: Node) -> bytes:
+    def _body(self, node: Node) -> bytes:  # noqa: PLR0911 - one for each kind
         match node:
             case Constant():
                 return _message(3, _constant(node))

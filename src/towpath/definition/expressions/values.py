@@ -5,13 +5,67 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from typing import Final, TypeAlias, cast
+
+from towpath.definition.expressions import limits
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 """What JSON can say."""
 
 _PLAIN_DIGITS_MAX: Final = 1e15
 """Below this, a whole number that is held as a fraction has no digit to lose."""
+
+
+def plain(value: object, depth: int = 0) -> Value:
+    """Return *value* as plain lists, dicts, texts and numbers; raises ValueError where there is no such form.
+
+    CEL's own conversion recurses without a bound, so this comes before it. A list or dict of scalars, which
+    is most of what is read, is looked at by the set of its types and returned as it is.
+    """
+    kind = type(value)
+    if kind in _SCALARS:
+        return cast("Value", value)
+    if depth >= limits.RESULT_DEPTH_MAX:
+        raise ValueError(f"a value holds more than {limits.RESULT_DEPTH_MAX} lists or maps inside each other")
+    if kind is dict and _is_flat(cast("dict[object, object]", value)):
+        return cast("Value", value)
+    if kind is list and _SCALARS.issuperset(map(type, cast("list[object]", value))):
+        return cast("Value", value)
+    match value:
+        case dict() | Mapping():
+            return {_key(key): plain(item, depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item, depth + 1) for item in value]
+        case _:
+            return _plain_scalar(value)
+
+
+def _plain_scalar(value: object) -> Value:
+    """Return a text or number without its subclass: an enumeration's member is its text."""
+    match value:
+        case str():
+            return str.__str__(value)
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case _:
+            raise ValueError(f"{type(value).__name__} is no value of a run")
+
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_TEXT: Final = frozenset({str})
+
+
+def _is_flat(value: dict[object, object]) -> bool:
+    return _SCALARS.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"a map has the key {key!r}, and keys are texts")  # noqa: TRY004 - as told
+    return key
 
 
 def plain_number(number: float) -> str:
