@@ -308,7 +308,7 @@ class Reader(Protocol):
     def run_by_start_key(self, start_key: str) -> RunRow | None:
         """Return the run that a start key has started."""
 
-    def runs(self, where: RunFilter = ...) -> tuple[RunRow, ...]:
+    def runs(self, where: RunFilter | None = None) -> tuple[RunRow, ...]:
         """List runs, newest first, one page."""
 
     def counts(self) -> Mapping[str, int]:

@@ -32,7 +32,7 @@ from towpath.store.contract import (
 )
 from towpath.store.mailbox import check_room, check_stimulus, no_message
 from towpath.store.reader import LIST_RUNS_HELP, check_page, only_run
-from towpath.store.writing import check_gaps, stale, too_long
+from towpath.store.writing import check_continued, check_first, check_gaps, stale, too_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -170,7 +170,8 @@ class MemoryJournal:
         with data.lock:
             records = data.records.get(change.run, [])
             refused = (
-                check_gaps(change.records, change.after)
+                check_continued(change)
+                or check_gaps(change.records, change.after)
                 or (stale(change) if len(records) != change.after else None)
                 or _check_lengths(change.records)
                 or _check_messages(data, change.run, change.took)
@@ -196,7 +197,7 @@ class MemoryJournal:
             if existing:
                 return Started(number=existing.number, id=existing.id, existing=True)
             refused = (
-                check_gaps(new.records, 0)
+                check_first(new.records)
                 or _check_lengths(new.records)
                 or _check_messages(data, None, new.took)
                 or (_check_slot(data, new.slot, None) if new.slot and new.slot.enter == "hold" else None)

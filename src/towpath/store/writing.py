@@ -84,6 +84,7 @@ def _records_only(group: list[Item]) -> list[Any] | None:
             or change.took
             or change.holds is not None
             or not change.records
+            or change.after < 1
         ):
             return None
         run, expected = change.run, change.after
@@ -179,7 +180,7 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any])
         if existing:
             return Started(number=existing[0], id=existing[1], existing=True)
     refused = (
-        check_gaps(new.records, 0)
+        check_first(new.records)
         or _check_messages(connection, None, new.took)
         or (_check_slot(connection, new.slot, None) if new.slot and new.slot.enter == "hold" else None)
     )
@@ -195,8 +196,9 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any])
 
 def _check_sequence(connection: sqlite3.Connection, change: Change) -> Exception | None:
     """Check the fence of a change without records here; with records, the table itself is the fence."""
-    if change.records:
-        return check_gaps(change.records, change.after)
+    refused = check_continued(change)
+    if refused or change.records:
+        return refused or check_gaps(change.records, change.after)
     (last,) = connection.execute(_SQL["last_sequence"], (change.run,)).fetchone()
     return None if (last or 0) == change.after else stale(change)
 
@@ -207,6 +209,16 @@ def check_gaps(records: tuple[Record, ...], after: int) -> Exception | None:
     if sequences == list(range(after + 1, after + 1 + len(sequences))):
         return None
     return BugError(f"records are numbered {sequences}, not on from {after}")
+
+
+def check_continued(change: Change) -> Exception | None:
+    """Refuse a change to a run that has no record yet; it would be our mistake."""
+    return BugError(f"run {change.run} has no record to continue from") if change.after < 1 else None
+
+
+def check_first(records: tuple[Record, ...]) -> Exception | None:
+    """Refuse a run without a record; it would be our mistake."""
+    return check_gaps(records, 0) if records else BugError("a run starts with at least one record")
 
 
 def _check_messages(
