@@ -39,6 +39,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     get_args,
+    overload,
     runtime_checkable,
 )
 
@@ -104,7 +105,7 @@ class ActionFailed(errors.StepError):
     that a failure: a step's `success_when` may see it otherwise.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all said by name
         self,
         message: str,
         *,
@@ -288,7 +289,12 @@ class Declaration:
     can_rehearse: bool = False
 
 
-def action(  # noqa: PLR0913 - the options of a declaration, all said by name
+@overload
+def action(name: Callable[..., Any], /) -> FunctionAction: ...
+
+
+@overload
+def action(
     name: str = "",
     *,
     summary: str = "",
@@ -298,7 +304,20 @@ def action(  # noqa: PLR0913 - the options of a declaration, all said by name
     extras: tuple[str, ...] = (),
     binaries: tuple[str, ...] = (),
     instant: bool = False,
-) -> Callable[[Callable[..., Any]], FunctionAction]:
+) -> Callable[[Callable[..., Any]], FunctionAction]: ...
+
+
+def action(  # noqa: PLR0913 - the options of a declaration, all said by name
+    name: str | Callable[..., Any] = "",
+    *,
+    summary: str = "",
+    idempotent: bool | Callable[[Any], bool] = False,
+    effects: Effects = "anything",
+    secrets: tuple[str, ...] | Literal["all"] = (),
+    extras: tuple[str, ...] = (),
+    binaries: tuple[str, ...] = (),
+    instant: bool = False,
+) -> FunctionAction | Callable[[Callable[..., Any]], FunctionAction]:
     """Makes an action of a function; without a name it is called after its module and itself.
 
     Args:
@@ -312,11 +331,13 @@ def action(  # noqa: PLR0913 - the options of a declaration, all said by name
         instant: For a plain function that never waits: it may be called in the middle of the engine's work.
 
     """
+    if callable(name):
+        return action()(name)
 
     def wrap(function: Callable[..., Any]) -> FunctionAction:
         declaration = Declaration(
             name=name or f"{function.__module__.rpartition('.')[2]}.{function.__name__}",
-            summary=summary or _first_sentence(function.__doc__),
+            summary=summary or first_sentence(function.__doc__),
             idempotent=idempotent,
             effects=effects,
             secrets=secrets,
@@ -547,7 +568,8 @@ def check_kind(kind: str) -> ErrorKind:
     return kind  # type: ignore[return-value] # checked above
 
 
-def _first_sentence(docstring: str | None) -> str:
+def first_sentence(docstring: str | None) -> str:
+    """The first sentence of a docstring, on one line."""
     text = " ".join((docstring or "").strip().partition("\n\n")[0].split())
     return text.partition(". ")[0].removesuffix(".") + "." if text else ""
 

@@ -27,7 +27,7 @@ from towpath.steps.shapes import Range
 __all__ = ["request"]
 
 BODY_BYTES_MAX: Final = 1024 * 1024
-"""How much of an answer becomes an output when nothing else is said; outputs are kept with the run for ever."""
+"""How much of an answer becomes an output when nothing else is said; outputs stay with the run."""
 SAVED_BYTES_MAX: Final = 16 * 1024**3
 SHOWN_BODY_CHARS: Final = 2_000
 TIMEOUT_SECONDS_MAX: Final = 24 * 3600

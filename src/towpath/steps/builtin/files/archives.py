@@ -312,7 +312,7 @@ def _opened(source: Path) -> Iterator[tarfile.TarFile | zipfile.ZipFile]:
 
 
 class _Bounded:
-    """A file that is read in bounded pieces: a long name in a tar is read at once, however long it says it is."""
+    """A file read in bounded pieces: tar reads a long name at once, however long it says it is."""
 
     def __init__(self, file: gzip.GzipFile | BinaryIO) -> None:
         self._file = file
