@@ -15,7 +15,10 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from towpath.definition.actions import ActionCard
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 MADE = "<!-- Made by docs/generate.py from the code: change the code, then run ./dev docs -->\n\n"
@@ -387,6 +390,87 @@ def functions() -> Iterator[str]:
     yield table(("limit", "value", "what it bounds"), limits("towpath.definition.expressions.limits"))
 
 
+# --- actions ---
+
+
+def actions() -> Iterator[str]:
+    """The page of the built-in actions, from their cards."""
+    from towpath.steps.catalogue import BUILT_IN, Catalogue
+
+    cards = Catalogue.load(None).cards()
+    yield "# Actions"
+    yield (
+        "What `uses` can name without anything else being installed. `tow actions` lists these, those of "
+        "installed packages and [those of your project](../howto/write-an-action.md)."
+    )
+    yield table(
+        ("action", "does"),
+        [(f"[`{name}`](#{_anchor(name)})", cards[name].summary) for name in sorted(BUILT_IN)],
+    )
+    for name in sorted(BUILT_IN):
+        yield from action(cards[name])
+
+
+def _anchor(name: str) -> str:
+    return name.replace(".", "-")
+
+
+def action(card: ActionCard) -> Iterator[str]:
+    """The section of one action."""
+    yield f"## `{card.name}` {{#{_anchor(card.name)}}}"
+    yield card.summary
+    facts = [
+        f"idempotent: {'yes' if card.idempotent else 'no, or it depends on the inputs'}",
+        f"can be rehearsed: {'yes' if card.can_rehearse else 'no'}",
+        f"changes: {card.effects}",
+    ]
+    if card.binaries:
+        facts.append(f"needs: {', '.join(f'`{program}`' for program in card.binaries)}")
+    yield " · ".join(facts)
+    if card.inputs or card.open_inputs:
+        yield table(
+            ("input", "takes", "without it", "meaning"),
+            [
+                (
+                    f"`{name}`",
+                    _json_type(one.schema) + (", may hold a secret" if one.secret_allowed else ""),
+                    "**required**" if one.required else without_it(one.schema),
+                    one.description or str(one.schema.get("description", "")),
+                )
+                for name, one in card.inputs.items()
+            ],
+        )
+    if card.outputs is None:
+        yield "Its outputs are whatever it answers; they are not checked before it runs."
+    elif card.outputs:
+        yield table(
+            ("output", "is", "meaning"),
+            [
+                (
+                    f"`{name}`",
+                    _json_type(schema),
+                    card.details.get(name) or str(schema.get("description", "")),
+                )
+                for name, schema in card.outputs.items()
+            ],
+        )
+
+
+def _json_type(schema: Schema) -> str:
+    """A JSON Schema in a few words."""
+    if "enum" in schema:
+        return ", ".join(f"`{choice}`" for choice in schema["enum"])
+    if "anyOf" in schema:
+        options = [_json_type(each) for each in schema["anyOf"] if each.get("type") != "null"]
+        return " or ".join(dict.fromkeys(options))
+    kinds = schema.get("type", "anything")
+    if not isinstance(kinds, str):
+        return " or ".join(_json_type({**schema, "type": kind}) for kind in kinds if kind != "null")
+    if kinds == "array":
+        return f"list of {_json_type(schema['items'])}" if schema.get("items") else "list"
+    return {"object": "map", "string": "text", "integer": "whole number"}.get(kinds, kinds)
+
+
 # --- what can be wrong with a file ---
 
 PROBLEM_GROUPS = {
@@ -525,6 +609,7 @@ def exit_codes() -> Iterator[str]:
 
 
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
+    "actions.md": actions,
     "exit-codes.md": exit_codes,
     "functions.md": functions,
     "language.md": language,
