@@ -114,7 +114,13 @@ def fields_of(record: type) -> tuple[Field, ...]:
         hints = typing.get_type_hints(record, include_extras=True)
         required = record.__required_keys__  # type: ignore[attr-defined] # a TypedDict has it
         return tuple(
-            Field(name=name, annotation=hint, required=name in required) for name, hint in hints.items()
+            # A class whose annotations are text does not know its NotRequired ones.
+            Field(
+                name=name,
+                annotation=hint,
+                required=name in required and _origin(hint) is not typing.NotRequired,
+            )
+            for name, hint in hints.items()
         )
     if hasattr(record, "model_fields"):
         return tuple(
@@ -150,7 +156,7 @@ def description_of(annotation: Annotation) -> str:
     return ""
 
 
-# --- JSON Schema -----------------------------------------------------------------------------------------
+# --- JSON Schema --------------------------------------------------------------------------------------
 
 
 def schema_of(annotation: Annotation) -> dict[str, Any]:
@@ -174,7 +180,7 @@ def _schema(annotation: Annotation, inside: tuple[type, ...]) -> dict[str, Any]:
         return {"type": "null"}
     if not isinstance(kind, type):
         return {}
-    if simple := _SIMPLE_SCHEMAS.get(kind):
+    if not arguments and (simple := _SIMPLE_SCHEMAS.get(kind)):
         return dict(simple)
     if issubclass(kind, enum.Enum):
         return {"enum": [member.value for member in kind]}
@@ -273,7 +279,7 @@ _SIMPLE_SCHEMAS: dict[type, dict[str, Any]] = {
 }
 
 
-# --- the way in ------------------------------------------------------------------------------------------
+# --- the way in ---------------------------------------------------------------------------------------
 
 
 def read(value: object, annotation: Annotation, *, path: str = "") -> Json:
@@ -655,7 +661,7 @@ _SIMPLE_READERS: dict[type, tuple[str, abc.Callable[[Any], Json]]] = {
 }
 
 
-# --- the way out -----------------------------------------------------------------------------------------
+# --- the way out --------------------------------------------------------------------------------------
 
 
 def write(value: object, *, depth: int = 0) -> Json:
@@ -702,7 +708,7 @@ def _write_other(value: object, depth: int) -> Json:  # noqa: PLR0911 - one case
 _AS_IT_IS = frozenset((str, int, bool, type(None)))
 
 
-# --- small parts -----------------------------------------------------------------------------------------
+# --- small parts --------------------------------------------------------------------------------------
 
 
 def _join(path: str, name: str) -> str:
