@@ -333,6 +333,37 @@ def constants(module_name: str) -> Iterator[tuple[str, object, str]]:
         yield target.id, getattr(module, target.id), said
 
 
+def triggers() -> Iterator[str]:
+    """The page of what starts runs."""
+    from towpath.definition.triggers import TRIGGER_CLASSES, Options
+
+    parts: dict[str, Schema] = {}
+    yield "# Triggers"
+    yield (
+        "What can stand under `on:`. An entry is a kind alone (`- manual`) or a kind with settings, and "
+        "beside it the options below. Triggers are part of the language: they are read, checked and in "
+        "the schema. Starting runs by them is the work of the server ([until "
+        "then](../howto/run-on-a-schedule.md))."
+    )
+    yield "## Options of every trigger {#options}"
+    yield keys(Options.model_json_schema(by_alias=True), parts)
+    kinds: dict[type[Any], list[str]] = {}
+    for kind, settings in TRIGGER_CLASSES.items():
+        kinds.setdefault(settings, []).append(kind)
+    for settings, names in kinds.items():
+        schema = settings.model_json_schema(by_alias=True)
+        parts |= schema.get("$defs", {})
+        alone = len(names) == 1
+        title = f"`{names[0]}`" if alone else _spoken(settings.__name__)
+        yield f"## {title} {{#{_anchor(names[0])}}}"
+        yield first_paragraph(settings)
+        if not alone:
+            yield ", ".join(f"`{name}`" for name in names)
+        if schema.get("properties"):
+            yield keys(schema, parts)
+    yield from described_parts(parts)
+
+
 PROJECT_INTRODUCTION = """
 A folder is a project when it has a `towpath.yaml`, which may be empty. `tow` looks for it from where you are
 upwards.
@@ -615,6 +646,7 @@ PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "language.md": language,
     "project.md": project,
     "problems.md": problems,
+    "triggers.md": triggers,
     "errors.md": errors,
     "events.md": events,
 }
