@@ -58,6 +58,7 @@ class ProcessRunner:
     def __init__(self, *, hold_fds: tuple[int, ...] = ()) -> None:
         self._hold_fds = hold_fds
         self._spawner: _Spawner | None = None
+        self._dead_spawners: list[_Spawner] = []
         self._idle: list[_Supervisor] = []
         self._running: set[RunningProcess] = set()
 
@@ -109,9 +110,11 @@ class ProcessRunner:
         for supervisor in self._idle:
             supervisor.close()
         self._idle.clear()
-        if self._spawner is not None:
-            await self._spawner.close()
-            self._spawner = None
+        spawners = [*self._dead_spawners, *((self._spawner,) if self._spawner is not None else ())]
+        self._dead_spawners.clear()
+        self._spawner = None
+        for each in spawners:
+            await each.close()
 
     def _supervisor(self) -> _Supervisor:
         """An idle supervisor, or a new one."""
@@ -122,7 +125,7 @@ class ProcessRunner:
             supervisor.close()
         if self._spawner is None or not self._spawner.alive:
             if self._spawner is not None:
-                self._spawner.let_go()
+                self._dead_spawners.append(self._spawner)
             self._spawner = _Spawner(self._hold_fds)
         return self._spawner.fork()
 
@@ -433,6 +436,8 @@ class _Spawner:
     async def close(self) -> None:
         """Let the spawner go, and wait until it has gone."""
         self.let_go()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
         deadline = time.monotonic() + LOST_SECONDS_MAX
         pause = 0.001
         while self._process.poll() is None:
@@ -442,6 +447,7 @@ class _Spawner:
             pause = min(pause * 2, 0.05)
 
     def let_go(self) -> None:
+        """Close our end; the spawner leaves after its last supervisor."""
         self.alive = False
         if self._requests.fileno() >= 0:
             self._loop.remove_reader(self._requests.fileno())

@@ -433,9 +433,13 @@ class Wakeup:
 def receive(peer: socket.socket) -> tuple[Message | None, list[int]]:
     """The next message and the descriptors that came with it; None when the other end is closed."""
     try:
-        data, fds, _, _ = socket.recv_fds(peer, PACKET_BYTES_MAX, FDS_MAX, socket.MSG_CMSG_CLOEXEC)
+        data, attached, _, _ = peer.recvmsg(
+            PACKET_BYTES_MAX, socket.CMSG_SPACE(FDS_MAX * 4), socket.MSG_CMSG_CLOEXEC
+        )
     except ConnectionError:
         return None, []
+    # Not `socket.recv_fds`: it drops its flags, and the command would inherit what it must not have.
+    fds = [fd for _, _, numbers in attached for fd in memoryview(numbers).cast("i")]
     if not data:
         return None, fds
     message = json.loads(data)
