@@ -7,7 +7,7 @@ in brackets (`fleet[web1]`, `poll[2]`, `pick[1]`) or a handler after a tilde (`i
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from typing import Any, TypeAlias
 
 from towpath.core import values
@@ -167,7 +167,7 @@ class Plan:
     """A whole definition, laid out."""
 
     def __init__(
-        self, workflow: model.Workflow, digest: str, *, idempotent_actions: Collection[str] = frozenset()
+        self, workflow: model.Workflow, digest: str, *, idempotent_actions: Container[str] = frozenset()
     ) -> None:
         self.workflow = workflow
         self.digest = digest

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from towpath.core.events import AnyEvent
-from towpath.core.run import Json, Path, Run, RunId
+from towpath.core.run import Carried, Json, Path, Run, RunId
 from towpath.core.stimuli import AnyStimulus
 from towpath.definition import model
 from towpath.store.contract import Definition, RunNumber, Started
@@ -26,6 +26,10 @@ class StartRequest:
     started_by: str
     event: Json = None
     """What started it, for a trigger."""
+    mode: Literal["forward", "rollback"] = "forward"
+    continues: RunId | None = None
+    """The ended run whose steps *carried* takes over."""
+    carried: tuple[Carried, ...] = ()
     start_key: str | None = None
     """At most one run for each key."""
     origin: RunNumber | None = None

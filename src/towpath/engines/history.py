@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Container, Iterable
 
 from towpath.core.decide import new_run
 from towpath.core.evolve import evolve
 from towpath.core.plan import Plan
 from towpath.core.run import Run
-from towpath.definition import loader
+from towpath.definition import loader, model
 from towpath.errors import StoreUnavailable
 from towpath.store import encoding
 from towpath.store.contract import Definition, Reader, Record, RunRow
@@ -20,7 +20,7 @@ PLANS_MAX = 1_000
 class Plans:
     """Definitions laid out for the core, by digest."""
 
-    def __init__(self, idempotent_actions: Collection[str] = frozenset()) -> None:
+    def __init__(self, idempotent_actions: Container[str] = frozenset()) -> None:
         self._idempotent_actions = idempotent_actions
         self._plans: dict[str, Plan] = {}
 
@@ -34,15 +34,22 @@ class Plans:
                     f"the definition {definition.digest[:12]} in the store cannot be read any more",
                     help="please report this: what was accepted once has to load for ever",
                 )
-            plan = self.keep(Plan(checked.workflow, definition.digest, idempotent_actions=self._idempotent_actions))
+            plan = self.lay_out(checked.workflow, definition.digest)
         return plan
+
+    def known(self, digest: str) -> Plan | None:
+        """The plan with this digest, where it is laid out already."""
+        return self._plans.get(digest)
+
+    def lay_out(self, workflow: model.Workflow, digest: str) -> Plan:
+        """Lays out a workflow and keeps its plan."""
+        return self._keep(Plan(workflow, digest, idempotent_actions=self._idempotent_actions))
 
     def find(self, digest: str, reader: Reader) -> Plan:
         """The plan of the definition with this digest."""
         return self._plans.get(digest) or self.of(reader.definition(digest))
 
-    def keep(self, plan: Plan) -> Plan:
-        """Keeps a plan for others that have the same digest."""
+    def _keep(self, plan: Plan) -> Plan:
         if len(self._plans) >= PLANS_MAX:
             self._plans.pop(next(iter(self._plans)))
         self._plans[plan.digest] = plan

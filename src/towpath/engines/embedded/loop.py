@@ -1,0 +1,616 @@
+"""The loop of the embedded engine: stimuli in, facts to the journal, and only then orders to the world.
+
+Every run that this process drives is a *drive*. A stimulus is decided at once on the drive's state; its facts go to the
+journal; when they are durable, their commands are performed and whoever watches is told. Decisions of one run may follow
+each other before the first is durable: the journal keeps their order, and when one fails all later ones of that run fail.
+
+A run that only waits is dropped from memory after a while and folded again when something happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Self, TypeAlias
+
+import msgspec
+
+from towpath.core import commands, stimuli
+from towpath.core.decide import Decision, advance, new_run
+from towpath.core.events import AnyEvent
+from towpath.core.plan import Plan
+from towpath.core.run import Micros, Path, Run, RunId
+from towpath.definition import model
+from towpath.definition.inputs import complete_inputs
+from towpath.engines import contract, history, summaries
+from towpath.engines.clock import Clock
+from towpath.engines.contract import StartRequest, Step
+from towpath.engines.embedded import recovery
+from towpath.engines.embedded.mailroom import Mailroom
+from towpath.engines.embedded.timers import Timers
+from towpath.engines.performing import Order, Performer
+from towpath.errors import BugError, NotFound, Refused, TowpathError
+from towpath.store import encoding
+from towpath.store.contract import (
+    Change,
+    Journal,
+    NewRun,
+    OwnerId,
+    RunNumber,
+    Slot,
+    SlotsFull,
+    Started,
+    Store,
+    Summary,
+    Taken,
+)
+
+RESIDENT_WAITING_MAX = 100
+"""Runs that only wait and are kept in memory all the same, so that quick waits need not be folded again."""
+QUEUE_LOOK_SECONDS = 1.0
+"""How often the queues of concurrency groups are looked at, besides when a run ends."""
+_LOG = logging.getLogger("towpath.engine")
+
+OnSettled: TypeAlias = Callable[[Exception | None], None]
+
+
+class Drive:
+    """One run that this process drives, as far as it is kept in memory."""
+
+    __slots__ = ("has_unsaved", "number", "run", "since", "watchers")
+
+    def __init__(self, number: RunNumber, run: Run) -> None:
+        self.number = number
+        self.run = run
+        self.since: Micros = run.accepted_at
+        """When the run came to its present status."""
+        self.has_unsaved = 0
+        """Decisions that are on their way to the disk."""
+        self.watchers: list[asyncio.Queue[Step | Exception]] = []
+
+
+class EmbeddedEngine:
+    """Drives runs in this process; use it as an async context manager."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        plans: history.Plans,
+        performer: Performer,
+        library: contract.Library,
+        clock: Clock,
+        command: str = "tow",
+        performing_max: int = 64,
+        base_url: str = "",
+    ) -> None:
+        self.store = store
+        self.plans = plans
+        self.performer = performer
+        self.library = library
+        self.clock = clock
+        self.command = command
+        self._base_url = base_url
+        self._places = asyncio.Semaphore(performing_max)
+        self._drives: dict[RunNumber, Drive] = {}
+        self._resident: OrderedDict[RunNumber, None] = OrderedDict()
+        self._evicted: dict[RunNumber, None] = {}
+        self._tasks: dict[tuple[RunNumber, Path], asyncio.Task[None]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._others: set[asyncio.Task[None]] = set()
+        self._children: dict[RunId, RunNumber] = {}
+        self._queued: dict[RunNumber, Slot] = {}
+        self._closing = False
+        self._failure: Exception | None = None
+
+    # ---- opening and closing ---------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self.owner: OwnerId = self.store.owners.enter(self.command)
+        self.journal: Journal = self.store.open_journal(loop.call_soon_threadsafe, loop.call_soon)
+        self._timers = Timers(self.clock, self._timer_due)
+        self._mailroom = Mailroom(self)
+        self._mailroom.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stops gracefully: attempts are ended and left as interrupted, and every run can be resumed."""
+        self._closing = True
+        self._mailroom.close()
+        self._timers.close()
+        tasks = [*self._tasks.values(), *self._others]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.performer.close()
+        await asyncio.to_thread(self.journal.close)
+        await asyncio.sleep(0)
+        self.store.owners.leave(self.owner)
+
+    # ---- what others ask of an engine ------------------------------------------------------------------------------
+
+    async def start(self, request: StartRequest) -> Started:
+        """Accepts a run: it is durable when this returns, and begins at once unless it is queued."""
+        plan = self._plan(request)
+        run_id = request.run_id or RunId(secrets.token_hex(8))
+        stimulus = self._start_stimulus(request, run_id)
+        decision = advance(new_run(plan, run_id), stimulus)
+        concurrency = request.workflow.concurrency
+        if concurrency is None:
+            return await self._accept(request, decision, slot=None)
+        slot = Slot(group=_group_of(decision), maximum=concurrency.max)
+        try:
+            return await self._accept(request, decision, slot=slot)
+        except SlotsFull:
+            return await self._start_later(request, plan, stimulus, slot, concurrency.when_full)
+
+    async def tell(self, run: RunNumber, stimulus: stimuli.AnyStimulus) -> None:
+        """Tells a run of this engine something; its facts are durable when this returns; raises Refused."""
+        settled: asyncio.Future[None] = self._loop.create_future()
+
+        def on_settled(error: Exception | None) -> None:
+            if not settled.done():
+                settled.set_result(None) if error is None else settled.set_exception(error)
+
+        self.tell_soon(run, stimulus, on_settled)
+        await settled
+
+    async def resume(self, run: RunNumber) -> None:
+        """Takes over an open run that nobody drives, and goes on with what is outstanding; raises Refused."""
+        recovery.resume(self, run)
+
+    async def watch(self, run: RunNumber) -> AsyncIterator[Step]:
+        """The run as it is, and then every step of it, until it has ended."""
+        drive = self._drive(run)
+        queue: asyncio.Queue[Step | Exception] = asyncio.Queue()
+        drive.watchers.append(queue)
+        try:
+            yield Step(run=drive.run, facts=())
+            ended = drive.run.has_ended
+            while not ended:
+                step = await queue.get()
+                if isinstance(step, Exception):
+                    raise step
+                ended = step.run.has_ended
+                yield step
+        finally:
+            drive.watchers.remove(queue)
+            self._settle_down(drive)
+
+    async def until_ended(self, run: RunNumber) -> Run:
+        """Waits for the run's end."""
+        row = self.store.reader.run(run)
+        if row.summary.ended_at is not None:
+            return history.load_run(self.store.reader, row, self.plans)
+        last: Run | None = None
+        async for step in self.watch(run):
+            last = step.run
+        assert last is not None, "a watch begins with the run as it is"  # noqa: S101 - our own promise
+        return last
+
+    # ---- accepting -------------------------------------------------------------------------------------------------
+
+    def _plan(self, request: StartRequest) -> Plan:
+        known = self.plans.known(request.definition.digest)
+        return known or self.plans.lay_out(request.workflow, request.definition.digest)
+
+    def _start_stimulus(self, request: StartRequest, run_id: RunId) -> stimuli.Start:
+        return stimuli.Start(
+            at=self.clock.now(),
+            run=run_id,
+            digest=request.definition.digest,
+            inputs=request.inputs,
+            started_by=request.started_by,
+            url=f"{self._base_url}/runs/{run_id}" if self._base_url else "",
+            event=request.event,
+            mode=request.mode,
+            continues=request.continues,
+            carried=request.carried,
+            parent=request.parent,
+        )
+
+    async def _start_later(
+        self, request: StartRequest, plan: Plan, stimulus: stimuli.Start, slot: Slot, when_full: str
+    ) -> Started:
+        """The concurrency group is full: the run queues, ends as skipped, or takes the place of the oldest."""
+        if when_full == "skip":
+            skipped = msgspec.structs.replace(stimulus, skip=True)
+            return await self._accept(request, advance(new_run(plan, stimulus.run), skipped), slot=None)
+        queueing = msgspec.structs.replace(stimulus, queue=True)
+        decision = advance(new_run(plan, stimulus.run), queueing)
+        queue = Slot(group=slot.group, maximum=slot.maximum, enter="queue")
+        started = await self._accept(request, decision, slot=queue)
+        if started.existing:
+            return started
+        self._queued[started.number] = slot
+        if when_full == "replace":
+            self._mailroom.cancel_holders(slot.group, by=f"run {started.number}, which replaces it")
+        self._admit_queued()
+        return started
+
+    async def _accept(self, request: StartRequest, decision: Decision, *, slot: Slot | None) -> Started:
+        run = decision.run
+        summary = summaries.summary_of(run, run.accepted_at)
+        new = NewRun(
+            id=run.id,
+            workflow=request.workflow.name,
+            definition=request.definition,
+            owner=self.owner,
+            started_by=request.started_by,
+            accepted_at=run.accepted_at,
+            summary=summary,
+            records=_records(decision.facts, after=0),
+            kind=request.workflow.kind,
+            environment=run.environment or None,
+            origin=request.origin,
+            origin_reason=request.origin_reason,
+            start_key=request.start_key,
+            slot=slot,
+            labels={**request.workflow.labels, **request.labels},
+        )
+        accepted: asyncio.Future[Started] = self._loop.create_future()
+
+        def on_started(result: Started | Exception) -> None:
+            if isinstance(result, Exception):
+                if not accepted.cancelled():
+                    accepted.set_exception(result)
+                return
+            if not result.existing:
+                self._drives[result.number] = drive = Drive(result.number, run)
+                self._happened(drive, decision.facts, run)
+            if not accepted.cancelled():
+                accepted.set_result(result)
+
+        self.journal.start(new, on_started)
+        return await accepted
+
+    # ---- deciding --------------------------------------------------------------------------------------------------
+
+    def tell_soon(
+        self,
+        number: RunNumber,
+        stimulus: stimuli.AnyStimulus,
+        on_settled: OnSettled | None = None,
+        *,
+        took: tuple[Taken, ...] = (),
+        holds: Slot | None = None,
+    ) -> None:
+        """Decides at once and has the facts written; *on_settled* hears when they are durable, or why they are not."""
+        try:
+            drive = self._drive(number)
+            before = drive.run
+            decision = advance(before, stimulus)
+        except TowpathError as error:
+            if on_settled is not None:
+                on_settled(error)
+            return
+        except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
+            self._poisoned(number, stimulus, error)
+            if on_settled is not None:
+                on_settled(BugError(f"run {number} cannot go on: {error!r}"))
+            return
+        self._commit(drive, before, decision, on_settled, took=took, holds=holds)
+
+    def _commit(
+        self,
+        drive: Drive,
+        before: Run,
+        decision: Decision,
+        on_settled: OnSettled | None,
+        *,
+        took: tuple[Taken, ...],
+        holds: Slot | None,
+    ) -> None:
+        facts, run = decision
+        drive.run = run
+        drive.has_unsaved += 1
+
+        def on_durable(error: Exception | None) -> None:
+            drive.has_unsaved -= 1
+            if error is None:
+                self._happened(drive, facts, run)
+            else:
+                self._not_saved(drive, before, run, error)
+            if on_settled is not None:
+                on_settled(error)
+
+        records = _records(facts, after=before.sequence)
+        summary = self._changed_summary(drive, before, run)
+        self.journal.commit(Change(drive.number, before.sequence, records, summary, took, holds), on_durable)
+
+    def _changed_summary(self, drive: Drive, before: Run, after: Run) -> Summary | None:
+        """The new row for the lists; None while the run just goes on running: the hot path writes one table."""
+        if after.status == before.status == "running":
+            return None
+        if after.status != before.status:
+            drive.since = self.clock.now()
+        return summaries.summary_of(after, drive.since)
+
+    def _not_saved(self, drive: Drive, before: Run, after: Run, error: Exception) -> None:
+        """Nothing of the decision is true: the run is as it was, or the journal has the last word on it."""
+        if self.journal.stopped is not None:
+            self._fail(self.journal.stopped)
+        elif isinstance(error, SlotsFull) and drive.run is after:
+            drive.run = before
+        else:
+            self._forget(drive, error)
+
+    def _fail(self, error: Exception) -> None:
+        """The store cannot be written any more: nothing new begins, and everybody who waits is told why."""
+        if self._failure is not None:
+            return
+        self._failure = error
+        for drive in list(self._drives.values()):
+            self._forget(drive, error)
+
+    def _forget(self, drive: Drive, error: Exception) -> None:
+        self._drives.pop(drive.number, None)
+        self._resident.pop(drive.number, None)
+        for queue in drive.watchers:
+            queue.put_nowait(error)
+        for (number, _), task in list(self._tasks.items()):
+            if number == drive.number:
+                self._stopping.discard(task)
+                task.cancel()
+
+    def _poisoned(self, number: RunNumber, stimulus: stimuli.AnyStimulus, error: Exception) -> None:
+        _LOG.error("engine.run_poisoned run=%s stimulus=%s", number, type(stimulus).__name__, exc_info=error)
+        drive = self._drives.get(number)
+        if drive is not None:
+            self._forget(drive, BugError(f"run {number} cannot go on: {error!r}"))
+            self._evicted[number] = None
+
+    # ---- after facts are durable -----------------------------------------------------------------------------------
+
+    def _happened(self, drive: Drive, facts: tuple[AnyEvent, ...], run: Run) -> None:
+        """The facts are durable: their commands are performed and whoever watches is told."""
+        for queue in drive.watchers:
+            queue.put_nowait(Step(run=run, facts=facts))
+        if self._closing or self._failure is not None:
+            return
+        for fact in facts:
+            for command in commands.commands(fact):
+                self.order(drive, command)
+        if run.has_ended:
+            self._ended(drive, run)
+        elif run.status == "waiting":
+            self._settle_down(drive)
+        elif drive.number in self._resident:
+            del self._resident[drive.number]
+
+    def order(self, drive: Drive, command: commands.AnyCommand) -> None:
+        """Has the world do what *command* says."""
+        match command:
+            case commands.PerformStep():
+                self._perform(drive, command)
+            case commands.SetTimer():
+                self._timers.set(drive.number, command.path, command.purpose, command.due)
+            case commands.StopSteps():
+                self._stop(drive, command)
+            case commands.StartChild():
+                self._spawn(self._start_child(drive, command))
+            case commands.AskPeople() | commands.AwaitWindow():
+                pass
+
+    def _perform(self, drive: Drive, command: commands.PerformStep) -> None:
+        order = Order(
+            number=drive.number,
+            run=drive.run.id,
+            plan=drive.run.plan,
+            planned=drive.run.plan[command.plan],
+            environment=drive.run.environment,
+            command=command,
+            started_by=drive.run.started_by,
+        )
+        ended = self.performer.perform_now(order, at=self.clock.now)
+        if ended is not None:
+            self.tell_soon(drive.number, ended)
+            return
+        key = (drive.number, command.path)
+        task = self._loop.create_task(self._perform_in_place(order))
+        self._tasks[key] = task
+        task.add_done_callback(lambda done: self._tasks.pop(key, None) if self._tasks.get(key) is done else None)
+
+    async def _perform_in_place(self, order: Order) -> None:
+        """Performs one attempt when there is a place for it, and tells the run how it ended."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - we are one
+        try:
+            async with self._places:
+                ended = await self.performer.perform(order, at=self.clock.now)
+        except asyncio.CancelledError:
+            if task not in self._stopping or self._closing:
+                raise
+            ended = self.performer.stopped(order, at=self.clock.now())
+        finally:
+            self._stopping.discard(task)
+        self._tasks.pop((order.number, order.command.path), None)
+        self.tell_soon(order.number, msgspec.structs.replace(ended, seed=secrets.randbits(30)))
+
+    def _stop(self, drive: Drive, command: commands.StopSteps) -> None:
+        for path in command.leaves:
+            task = self._tasks.get((drive.number, path))
+            if task is not None:
+                self._stopping.add(task)
+                task.cancel()
+                continue
+            node = drive.run.nodes.get(path)
+            if node is not None and node.child is not None and node.child in self._children:
+                cancel = stimuli.Cancel(at=self.clock.now(), by=f"run {drive.number}", rollback=drive.run.rolls_back)
+                self.tell_soon(self._children[node.child], cancel)
+
+    def _timer_due(self, number: RunNumber, path: Path, purpose: str, due: Micros) -> None:
+        fired = stimuli.TimerFired(
+            at=self.clock.now(),
+            path=path,
+            purpose=purpose,  # type: ignore[arg-type] # what SetTimer said
+            due=due,
+            seed=secrets.randbits(30),
+        )
+        self.tell_soon(number, fired)
+
+    # ---- children and ends -----------------------------------------------------------------------------------------
+
+    async def _start_child(self, drive: Drive, command: commands.StartChild) -> None:
+        """Starts a child run, or finds the one that was started before a restart."""
+        step = drive.run.plan[command.plan].step
+        assert isinstance(step, model.WorkflowStep), "only workflow steps have children"  # noqa: S101 - our own promise
+        start_key = f"child:{command.child}"
+        known = self.store.reader.run_by_start_key(start_key)
+        if known is not None:
+            self._children[command.child] = known.number
+            recovery.rejoin_child(self, drive.number, command.path, known)
+            return
+        try:
+            workflow, definition = self.library.find(step.workflow)
+            request = StartRequest(
+                workflow=workflow,
+                definition=definition,
+                inputs=complete_inputs(workflow.inputs, command.with_),
+                started_by=drive.run.started_by,
+                start_key=start_key,
+                origin=drive.number,
+                origin_reason="child",
+                parent=None if step.detach else (drive.run.id, command.path),
+                run_id=command.child,
+            )
+            started = await self.start(request)
+        except TowpathError as error:
+            self._child_failed(drive.number, command, error)
+            return
+        self._children[command.child] = started.number
+        if step.detach:
+            ended = stimuli.ChildEnded(
+                at=self.clock.now(), path=command.path, child=command.child, status="running"
+            )
+            self.tell_soon(drive.number, ended)
+
+    def _child_failed(self, parent: RunNumber, command: commands.StartChild, error: TowpathError) -> None:
+        ended = stimuli.ChildEnded(
+            at=self.clock.now(),
+            path=command.path,
+            child=command.child,
+            status="failed",
+            error=recovery.error_of(error, command.path),
+        )
+        self.tell_soon(parent, ended)
+
+    def _ended(self, drive: Drive, run: Run) -> None:
+        self._drives.pop(drive.number, None)
+        self._resident.pop(drive.number, None)
+        self._queued.pop(drive.number, None)
+        self._children.pop(run.id, None)
+        self.performer.run_ended(run.id)
+        if run.parent is not None:
+            parent, path = run.parent
+            ended = stimuli.ChildEnded(
+                at=self.clock.now(),
+                path=path,
+                child=run.id,
+                status=run.status,
+                outputs=run.outputs or {},
+                error=run.error,
+            )
+            self._mailroom.tell_or_post(parent, ended)
+        if run.group is not None:
+            self._admit_queued()
+            self._mailroom.admit_next(run.group)
+
+    def _admit_queued(self) -> None:
+        """Begins queued runs of this engine that have a place now."""
+        for number, slot in list(self._queued.items()):
+            if self.store.reader.slots_taken(slot.group) < slot.maximum:
+                self.admit(number, slot)
+
+    def admit(self, number: RunNumber, slot: Slot | None = None) -> None:
+        """Begins a queued run where its group has a place."""
+        wanted = slot or self._queued.get(number)
+        if wanted is None:
+            return
+
+        def on_settled(error: Exception | None) -> None:
+            if error is None:
+                self._queued.pop(number, None)
+            elif isinstance(error, SlotsFull):
+                self._queued[number] = wanted
+            else:
+                self._queued.pop(number, None)
+
+        self.tell_soon(number, stimuli.Admit(at=self.clock.now()), on_settled, holds=wanted)
+
+    def look_at_queues(self) -> None:
+        """Begins what has been waiting for a place that another process gave back."""
+        self._admit_queued()
+
+    def remember_queued(self, number: RunNumber, slot: Slot) -> None:
+        """Notes that a run of this engine queues for a place."""
+        self._queued[number] = slot
+
+    # ---- memory ----------------------------------------------------------------------------------------------------
+
+    def owns(self, number: RunNumber) -> bool:
+        """Whether this engine drives the run."""
+        return number in self._drives or number in self._evicted
+
+    def sequence_of(self, number: RunNumber) -> int:
+        """The last sequence of a run as its drive knows it, durable or on its way."""
+        drive = self._drives.get(number)
+        return drive.run.sequence if drive is not None else self.store.reader.last_sequence(number)
+
+    def adopt(self, number: RunNumber, run: Run) -> Drive:
+        """Begins to drive a run that was claimed."""
+        self._drives[number] = drive = Drive(number, run)
+        return drive
+
+    def _drive(self, number: RunNumber) -> Drive:
+        """The drive of a run of this engine, folded from the journal where it is not in memory."""
+        drive = self._drives.get(number)
+        if drive is not None:
+            return drive
+        if self._failure is not None:
+            raise self._failure
+        if number not in self._evicted:
+            raise NotFound(f"run {number} is not driven by this process")
+        del self._evicted[number]
+        row = self.store.reader.run(number)
+        run = history.load_run(self.store.reader, row, self.plans)
+        drive = self.adopt(number, run)
+        drive.since = row.summary.waiting_since or run.accepted_at
+        return drive
+
+    def _settle_down(self, drive: Drive) -> None:
+        """A run that only waits: the longest undisturbed ones leave the memory."""
+        number = drive.number
+        if drive.run.status not in ("waiting", "queued") or self._drives.get(number) is not drive:
+            return
+        self._resident[number] = None
+        self._resident.move_to_end(number)
+        for candidate in list(self._resident)[: max(0, len(self._resident) - RESIDENT_WAITING_MAX)]:
+            waiting = self._drives[candidate]
+            if not waiting.watchers and not waiting.has_unsaved:
+                del self._resident[candidate]
+                del self._drives[candidate]
+                self._evicted[candidate] = None
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+
+
+def _records(facts: Iterable[AnyEvent], *, after: int) -> tuple[tuple[int, Micros, bytes], ...]:
+    encode = encoding.encode
+    return tuple((sequence, fact.at, encode(fact)) for sequence, fact in enumerate(facts, start=after + 1))
+
+
+def _group_of(decision: Decision) -> str:
+    group = decision.run.group
+    if group is None:
+        raise Refused("the concurrency group has no name")
+    return group
+

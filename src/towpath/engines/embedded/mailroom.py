@@ -1,0 +1,132 @@
+"""What processes that share a data folder tell each other: durable letters, taken by the owner of a run.
+
+A letter is a stimulus. Its reply says that its facts are durable, or why it was refused; both are written together with the
+facts, so a letter is answered exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from towpath.core import stimuli
+from towpath.core.run import RunId
+from towpath.errors import NotFound, StoreUnavailable, TowpathError
+from towpath.store.contract import Change, Message, RunFilter, RunNumber, Taken
+
+if TYPE_CHECKING:
+    from towpath.engines.embedded.loop import EmbeddedEngine
+
+LOOK_SECONDS = 0.1
+"""How often an owner looks for letters."""
+_LOOKS_FOR_QUEUES = 10
+_LOG = logging.getLogger("towpath.engine")
+_DECODER = msgspec.json.Decoder(stimuli.AnyStimulus)
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the owner answers to a letter."""
+
+    refused: str = ""
+    help: str = ""
+
+
+def write_letter(stimulus: stimuli.AnyStimulus) -> bytes:
+    """A stimulus as a letter."""
+    return msgspec.json.encode(stimulus)
+
+
+def read_reply(data: bytes) -> Reply:
+    """The owner's answer."""
+    return msgspec.json.decode(data, type=Reply)
+
+
+class Mailroom:
+    """Takes the letters for the runs of an engine, and posts those of its own."""
+
+    def __init__(self, engine: EmbeddedEngine) -> None:
+        self._engine = engine
+        self._looks = 0
+        self._next: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Begins to look for letters."""
+        self._next = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+
+    def close(self) -> None:
+        """Looks no more; letters stay for whoever takes the runs over."""
+        if self._next is not None:
+            self._next.cancel()
+
+    def _look(self) -> None:
+        self.open()
+        self._looks += 1
+        try:
+            for message in self._engine.store.mailbox.take(self._engine.owner):
+                self._deliver(message)
+            if self._looks % _LOOKS_FOR_QUEUES == 0:
+                self._engine.look_at_queues()
+        except StoreUnavailable as error:
+            _LOG.warning("engine.mailbox_unreadable: %s", error)
+
+    def _deliver(self, message: Message) -> None:
+        engine = self._engine
+        try:
+            stimulus = msgspec.structs.replace(_DECODER.decode(message.stimulus), at=engine.clock.now())
+        except msgspec.MsgspecError as error:
+            self._refuse(message, TowpathError(f"a letter could not be read: {error}"))
+            return
+        if isinstance(stimulus, stimuli.Admit):
+            self._refuse(message, None)
+            engine.admit(message.run)
+            return
+        accepted = Taken(message=message.id, reply=msgspec.json.encode(Reply()))
+
+        def on_settled(error: Exception | None) -> None:
+            if error is not None:
+                self._refuse(message, error)
+
+        engine.tell_soon(message.run, stimulus, on_settled, took=(accepted,))
+
+    def _refuse(self, message: Message, error: Exception | None) -> None:
+        """Answers a letter that makes nothing true."""
+        reply = Reply() if error is None else Reply(refused=str(error), help=getattr(error, "help", ""))
+        taken = Taken(message=message.id, reply=msgspec.json.encode(reply))
+        after = self._engine.sequence_of(message.run)
+        self._engine.journal.commit(Change(message.run, after, (), None, (taken,)), _log_error)
+
+    def tell_or_post(self, run_id: RunId, stimulus: stimuli.AnyStimulus) -> None:
+        """Tells a run of this engine at once, and leaves a letter for one of another."""
+        try:
+            row = self._engine.store.reader.run(run_id)
+        except NotFound:
+            return
+        if row.summary.ended_at is not None:
+            return
+        if self._engine.owns(row.number):
+            self._engine.tell_soon(row.number, stimulus)
+        else:
+            self._engine.store.mailbox.post(row.number, write_letter(stimulus))
+
+    def admit_next(self, group: str) -> None:
+        """Tells the run that has queued longest, where another process drives it."""
+        for row in self._engine.store.reader.slot_queue(group)[:1]:
+            if not self._engine.owns(row.number):
+                letter = write_letter(stimuli.Admit(at=self._engine.clock.now()))
+                self._engine.store.mailbox.post(row.number, letter)
+
+    def cancel_holders(self, group: str, *, by: str) -> None:
+        """Cancels the oldest run that holds a place in the group, so that a newer one can replace it."""
+        rows = self._engine.store.reader.runs(RunFilter(is_open=True, rows_max=1000))
+        holders = [row for row in rows if row.slot_group == group and row.holds_slot]
+        for row in holders[-1:]:
+            cancel = stimuli.Cancel(at=self._engine.clock.now(), by=by, reason="replaced")
+            self.tell_or_post(row.id, cancel)
+
+
+def _log_error(error: Exception | None) -> None:
+    if error is not None:
+        _LOG.warning("engine.letter_not_answered: %s", error)

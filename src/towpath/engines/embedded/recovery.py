@@ -1,0 +1,89 @@
+"""Going on after a process has died: fold what is open, and make up for what is outstanding.
+
+What an attempt did whose performer is gone is unknown; the core decides what that means. Timers are set again and questions stay
+asked. A child run is looked up by its start key: it has ended, or goes on as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from towpath.core import commands, stimuli
+from towpath.core.run import Error, Path, Run
+from towpath.engines import history
+from towpath.errors import BugError, Refused, StepError, TowpathError, Unreachable
+from towpath.store.contract import Life, RunNumber, RunRow, Slot
+
+if TYPE_CHECKING:
+    from towpath.engines.embedded.loop import EmbeddedEngine
+
+
+def resume(engine: EmbeddedEngine, number: RunNumber) -> None:
+    """Claims an open run whose owner is gone and performs what it is owed; raises Refused."""
+    store = engine.store
+    row = store.reader.run(number)
+    if row.summary.ended_at is not None:
+        raise Refused(
+            f"run {number} has ended: {row.summary.status}",
+            help=f"`tow retry {number}` goes on from where it failed, `tow rerun {number}` starts anew",
+        )
+    if engine.owns(number):
+        return
+    if not store.owners.claim(number, engine.owner):
+        raise Refused(*_driven_by_another(engine, row))
+    go_on(engine, row)
+
+
+def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
+    """Folds a claimed run and performs what it is owed."""
+    run = history.load_run(engine.store.reader, row, engine.plans)
+    drive = engine.adopt(row.number, run)
+    if run.state == "queued":
+        concurrency = run.plan.workflow.concurrency
+        if concurrency is None or run.group is None:
+            raise BugError(f"run {row.number} queues for no group")
+        engine.admit(row.number, Slot(group=run.group, maximum=concurrency.max))
+        return
+    for command in commands.outstanding(run):
+        if isinstance(command, commands.PerformStep):
+            lost = stimuli.Interrupted(
+                at=engine.clock.now(), path=command.path, attempt=command.attempt, stage=command.stage
+            )
+            engine.tell_soon(row.number, lost)
+        else:
+            engine.order(drive, command)
+
+
+def rejoin_child(engine: EmbeddedEngine, parent: RunNumber, path: Path, child: RunRow) -> None:
+    """A child run exists already: the parent hears of its end, or it goes on too."""
+    if child.summary.ended_at is not None:
+        run: Run = history.load_run(engine.store.reader, child, engine.plans)
+        ended = stimuli.ChildEnded(
+            at=engine.clock.now(),
+            path=path,
+            child=child.id,
+            status=run.status,
+            outputs=run.outputs or {},
+            error=run.error,
+        )
+        engine.tell_soon(parent, ended)
+    elif not engine.owns(child.number) and engine.store.owners.claim(child.number, engine.owner):
+        go_on(engine, child)
+
+
+def error_of(error: TowpathError, path: Path) -> Error:
+    """A step's error from one of ours."""
+    if isinstance(error, StepError):
+        kind = error.kind
+    elif isinstance(error, Unreachable):
+        kind = "unreachable"
+    else:
+        kind = "denied" if isinstance(error, Refused) else "invalid"
+    return Error(kind=kind, message=error.message, step=path)
+
+
+def _driven_by_another(engine: EmbeddedEngine, row: RunRow) -> tuple[str]:
+    owner = next((o for o in engine.store.owners.owners() if o.id == row.owner), None)
+    if owner is None or owner.life is not Life.ALIVE:
+        return (f"run {row.number} was taken over by another process just now",)
+    return (f"run {row.number} is driven by process {owner.pid} on {owner.host} ({owner.command})",)
