@@ -1,17 +1,16 @@
 """Files in; a workflow or a project out, or every problem at once.
 
-A file goes through four gates: the text (`source`), the shape (`shape`), the triggers, and the static checks (`checks`). What fails at one gate is told
-and cut out, and the rest goes on to the next, so one reading tells everything.
+A file goes through three gates: the text (`source`), the shape (`shape`) and the static checks (`checks`). What fails at one gate
+is told and cut out, and the rest goes on to the next, so one reading tells everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
-from towpath.definition import checks, model, shape, source
+from towpath.definition import checks, model, projects, shape, source
 from towpath.definition.actions import ActionCards
 from towpath.definition.problems import (
     PROBLEMS_MAX,
@@ -22,13 +21,19 @@ from towpath.definition.problems import (
     make_problem,
 )
 from towpath.definition.project import ProjectFile
+from towpath.definition.projects import PROJECT_FILE, Project, find_project_folder, workflow_files
 
-PROJECT_FILE = "towpath.yaml"
-WORKFLOW_FOLDER = "workflows"
-WORKFLOW_SUFFIXES = (".yaml", ".yml")
-WORKFLOW_FILES_MAX = 5_000
-"""Workflow files in one project."""
-NO_CARDS: ActionCards = MappingProxyType({})
+__all__ = [
+    "Checked",
+    "Loaded",
+    "Project",
+    "check_project",
+    "check_workflow",
+    "find_project_folder",
+    "load_project",
+    "load_workflow",
+    "workflow_files",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +72,9 @@ def load_workflow(
 
     Args:
         content: a file, or the text itself.
-        path: what the file is called in problems, where it is a text.
-        project: whose people, calendars, environments and other workflows may be named; nothing of them is checked without it.
-        cards: the actions that exist; nothing of them is checked without it.
+        path: what problems call the file.
+        project: whose people, calendars, environments and other workflows may be named; without it they are not checked.
+        cards: the actions that exist; without them, actions are not checked.
     """
     checked = check_workflow(content, path=path, project=project, cards=cards)
     if checked.workflow is None or errors_of(checked.problems):
@@ -92,115 +97,20 @@ def check_workflow(
 ) -> Checked:
     """Everything that there is to say about a workflow file; never raises for what the file says."""
     text = _read(content, path)
-    if text.root is None:
-        return Checked(
-            workflow=None,
-            digest=text.digest,
-            path=text.path,
-            source=text,
-            problems=_bounded(text.problems, text.path),
-        )
-    shaped = shape.shape(model.Workflow, text)
-    problems = [*text.problems, *shaped.problems]
-    if shaped.value is not None:
-        problems.extend(checks.check(shaped.value, text, shaped, project=project, cards=cards))
+    workflow = None
+    problems = list(text.problems)
+    if text.root is not None:
+        shaped = shape.shape(model.Workflow, text)
+        workflow = shaped.value
+        problems.extend(shaped.problems)
+        problems.extend(checks.check(text, shaped, project=project, cards=cards))
     return Checked(
-        workflow=shaped.value,
+        workflow=workflow,
         digest=text.digest,
         path=text.path,
         source=text,
         problems=_bounded(problems, text.path),
     )
-
-
-def _read(content: Path | str | bytes, path: str | None) -> source.Source:
-    if not isinstance(content, Path):
-        return source.read_source(content, path=path or "workflow")
-    name = path or str(content)
-    try:
-        raw = source.read_bytes(content)
-    except OSError as error:
-        unread = source.Source(path=name, text="", digest="", line_starts=[0])
-        unread.problems.append(
-            make_problem(
-                "unreadable",
-                f"the file cannot be read: {(error.strerror or str(error)).lower()}",
-                path=name,
-                help="check its name and its permissions",
-            )
-        )
-        return unread
-    return source.read_source(raw, path=name)
-
-
-def _bounded(problems: list[Problem], path: str) -> tuple[Problem, ...]:
-    ordered = in_order(problems)
-    if len(ordered) <= PROBLEMS_MAX:
-        return ordered
-    more = make_problem(
-        "more-problems",
-        f"{len(ordered) - PROBLEMS_MAX:,} more problems are not told",
-        path=path,
-        help="mend these first",
-    )
-    return (*ordered[:PROBLEMS_MAX], more)
-
-
-# --- projects ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, kw_only=True)
-class Project:
-    """A folder with its towpath.yaml and its workflows."""
-
-    folder: Path
-    file: ProjectFile
-    has_file: bool
-    """Whether there is a towpath.yaml; without one, nothing is known about people or environments."""
-    problems: tuple[Problem, ...] = ()
-    """Warnings about the project's file."""
-    _heads: Mapping[str, tuple[Head, ...]] | None = field(default=None, repr=False)
-
-    def workflow_files(self) -> tuple[Path, ...]:
-        """The project's workflow files, in the order of their names."""
-        return workflow_files(self.folder)
-
-    @property
-    def workflows(self) -> Mapping[str, Head]:
-        """What other files may know about each workflow: the first file of each name."""
-        return {name: heads[0] for name, heads in self.heads().items()}
-
-    def heads(self) -> Mapping[str, tuple[Head, ...]]:
-        """Every workflow by name; more than one where files share a name."""
-        if self._heads is None:
-            self._heads = _read_heads(self.workflow_files())
-        return self._heads
-
-    def find_workflow(self, name: str) -> Path | None:
-        """The file of the workflow called *name*."""
-        head = self.workflows.get(name)
-        return head.path if head is not None else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """What other workflows may know about one: its inputs, its outputs and whom it calls."""
-
-    name: str
-    path: Path
-    inputs: Mapping[str, model.Input]
-    outputs: tuple[str, ...]
-    calls: tuple[str, ...]
-
-
-def find_project_folder(start: Path) -> Path:
-    """The nearest folder upwards with a towpath.yaml, or *start* itself (its folder, when it is a file)."""
-    here = start.absolute()
-    folder = here if here.is_dir() else here.parent
-    for candidate in (folder, *folder.parents):
-        if (candidate / PROJECT_FILE).is_file():
-            return candidate
-    return folder
 
 
 def load_project(folder: Path) -> Project:
@@ -217,51 +127,31 @@ def load_project(folder: Path) -> Project:
 def check_project(
     content: Path | str | bytes, *, path: str | None = None
 ) -> tuple[ProjectFile | None, tuple[Problem, ...]]:
-    """Everything that there is to say about a project's file, and its sound part."""
+    """The sound part of a project's file, and everything that there is to say about it."""
     text = _read(content, path or (str(content) if isinstance(content, Path) else PROJECT_FILE))
     if text.root is None:
-        if any(p.name == "not-a-mapping" and "empty" in p.message for p in text.problems):
+        if text.is_empty:
             return ProjectFile(), ()
         return None, _bounded(text.problems, text.path)
     shaped = shape.shape(ProjectFile, text)
-    problems = [*text.problems, *shaped.problems]
-    if shaped.value is not None:
-        problems.extend(checks.check_project(shaped.value, text, shaped))
+    problems = [*text.problems, *shaped.problems, *checks.check_project(text, shaped)]
     return shaped.value, _bounded(problems, text.path)
 
 
-def workflow_files(folder: Path) -> tuple[Path, ...]:
-    """The workflow files of a project's folder, in the order of their names."""
-    found = sorted(
-        file
-        for file in (folder / WORKFLOW_FOLDER).glob("**/*")
-        if file.suffix in WORKFLOW_SUFFIXES and file.is_file()
+def _read(content: Path | str | bytes, path: str | None) -> source.Source:
+    if isinstance(content, Path):
+        return projects.read_file(content, path=path)
+    return source.read_source(content, path=path or "workflow")
+
+
+def _bounded(problems: Sequence[Problem], path: str) -> tuple[Problem, ...]:
+    ordered = in_order(problems)
+    if len(ordered) <= PROBLEMS_MAX:
+        return ordered
+    more = make_problem(
+        "more-problems",
+        f"{len(ordered) - PROBLEMS_MAX:,} more problems are not told",
+        path=path,
+        help="mend these first",
     )
-    return tuple(found[:WORKFLOW_FILES_MAX])
-
-
-def _read_heads(files: tuple[Path, ...]) -> Mapping[str, tuple[Head, ...]]:
-    heads: dict[str, tuple[Head, ...]] = {}
-    for file in files:
-        text = _read(file, None)
-        shaped = shape.shape(model.Workflow, text) if text.root is not None else None
-        if shaped is None or shaped.value is None or ("name",) in shaped.cut:
-            continue  # `tow lint` tells about it; others can neither call it nor be called by it
-        workflow = shaped.value
-        head = Head(
-            name=workflow.name,
-            path=file,
-            inputs=workflow.inputs,
-            outputs=tuple(workflow.outputs),
-            calls=tuple(dict.fromkeys(_calls(workflow))),
-        )
-        heads[head.name] = (*heads.get(head.name, ()), head)
-    return heads
-
-
-def _calls(part: model.Workflow | model.Step) -> list[str]:
-    found = [part.workflow] if isinstance(part, model.WorkflowStep) else []
-    for _, steps in part.children():
-        for step in steps:
-            found.extend(_calls(step))
-    return found
+    return (*ordered[:PROBLEMS_MAX], more)

@@ -432,12 +432,33 @@ class Matrix(Part):
     """Name to values; an item is a map from name to one value."""
 
 
+def _items_form(value: object) -> str | None:
+    """Which of the forms of `each` a value is; a map with the key `matrix` is a matrix, right or wrong."""
+    match value:
+        case Matrix():
+            return "Matrix"
+        case str():
+            return "text"
+        case list() | tuple():
+            return "tuple["
+        case Mapping():
+            return "Matrix" if "matrix" in value else "dict["
+        case _:
+            return None
+
+
 class EachStep(Step):
     """The body for every item."""
 
     kind: ClassVar[str] = "each"
 
-    each: Matrix | Text | tuple[Value, ...] | Mapping[str, Value]
+    each: Annotated[
+        Annotated[Matrix, Tag("Matrix")]
+        | Annotated[Text, Tag("text")]
+        | Annotated[tuple[Value, ...], Tag("tuple[")]
+        | Annotated[Mapping[str, Value], Tag("dict[")],
+        Discriminator(_items_form),
+    ]
     """A list, a map, an expression that gives one, or a matrix."""
     as_: Id = Field(default="item", alias="as")
     """The item's name in the body."""

@@ -90,10 +90,11 @@ _TABLE = (
     _code(108, "step-with-two-kinds", "A step has more than one of the keys that say what it does."),
     _code(109, "expression-not-allowed", "The value is fixed when the file loads and takes no expression."),
     _code(110, "keys-go-together", "Keys that only mean something together, or exclude each other."),
-    _code(111, "key-without-effect", "A key that this kind of step does not use.", _WARNING),
+    _code(111, "key-without-effect", "A key that this kind of step cannot follow."),
     _code(112, "too-many-steps", "A file defines at most 2,000 steps."),
     _code(113, "nested-too-deep", "Blocks stand at most 16 levels deep."),
     _code(114, "bad-default", "A default does not fit its own type, values or limits."),
+    _code(115, "ignored-key", "A key that changes nothing where it stands.", _WARNING),
     # 2xx: names and expressions
     _code(201, "duplicate-id", "A step's id is unique in the file."),
     _code(202, "unknown-name", "An expression uses a name that does not exist here."),
@@ -115,6 +116,7 @@ _TABLE = (
     _code(212, "secret-outside", "Secrets stand in `with`, `env` and `stdin` only, and alone."),
     _code(213, "unknown-input", "The workflow does not declare this input."),
     _code(214, "unknown-var", "The workflow does not declare this variable."),
+    _code(215, "ambiguous-name", "A name that hides another one."),
     # 3xx: order
     _code(301, "needs-cycle", "Parallel steps wait for each other."),
     _code(302, "unknown-need", "`needs` names a step that is no sibling."),

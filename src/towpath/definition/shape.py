@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import re
+import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
@@ -53,10 +54,18 @@ def shape(cls: type[ModelT], source: Source) -> Shaped[ModelT]:
     return _Shaper(cls, source, to_data(source.root), broken_paths(source.root)).shape()
 
 
+def shape_part(cls: type[ModelT], source: Source, data: object, at: DataPath) -> Shaped[ModelT]:
+    """The model *cls* of *data*, which stands at the path *at* of the file; paths in the answer start there."""
+    return _Shaper(cls, source, data, (), at=at).shape()
+
+
 class _Shaper(Generic[ModelT]):
     """One file on its way into a model."""
 
-    def __init__(self, cls: type[ModelT], source: Source, data: Any, broken: Iterable[DataPath]) -> None:
+    def __init__(
+        self, cls: type[ModelT], source: Source, data: Any, broken: Iterable[DataPath], *, at: DataPath = ()
+    ) -> None:
+        self._at = at
         self._cls = cls
         self._source = source
         self._data = data  # Any: JSON values
@@ -91,7 +100,7 @@ class _Shaper(Generic[ModelT]):
         told = _relevant(details, self._data)
         if first:
             self._data = copy.deepcopy(self._data)
-            wording = _Wording(self._cls, self._source, self._data)
+            wording = _Wording(self._cls, self._source, self._data, self._at)
             for trouble in told:
                 # What is wrong in a later round follows from what was cut out, and is no news.
                 if not self._is_cut(trouble):
@@ -395,10 +404,11 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
 class _Wording:
     """Turns an error of pydantic's into problems in our own words."""
 
-    def __init__(self, root: type[BaseModel], source: Source, data: object) -> None:
+    def __init__(self, root: type[BaseModel], source: Source, data: object, at: DataPath) -> None:
         self._root = root
         self._source = source
         self._data = data
+        self._prefix = at
 
     def tell(self, trouble: _Trouble) -> Iterator[Problem]:
         """The problems that one error means."""
@@ -421,8 +431,13 @@ class _Wording:
                 yield self._out_of_range(trouble)
 
     def _at(self, trouble: _Trouble) -> tuple[int, int]:
-        span = self._source.key_span if trouble.of_key else self._source.value_span
-        return span(trouble.path)
+        return self._key(trouble.path) if trouble.of_key else self._value(trouble.path)
+
+    def _key(self, path: DataPath) -> tuple[int, int]:
+        return self._source.key_span((*self._prefix, *path))
+
+    def _value(self, path: DataPath) -> tuple[int, int]:
+        return self._source.value_span((*self._prefix, *path))
 
     def _known_keys(self, path: DataPath) -> list[str]:
         classes = _narrowed_for(_models_at(self._root, path, self._data), _value_at(self._data, path))
@@ -442,21 +457,21 @@ class _Wording:
             advice = did_you_mean(key, known)
             if " " in key and value[key] is None:
                 advice = "a `,` ends a text without quotes: put the whole text before it in quotes"
-        return self._source.problem("unknown-key", message, *self._source.key_span(path), help=advice)
+        return self._source.problem("unknown-key", message, *self._key(path), help=advice)
 
     def _missing(self, trouble: _Trouble) -> Problem:
         key, holder = str(trouble.path[-1]), trouble.path[:-1]
         meant = self._unused_lookalike(key, holder)
         field = self._field(trouble.path)
         advice = f"did you mean `{key}` where it says `{meant}`?" if meant else _example(key, field)
-        _, name = self._source.find(holder)
+        _, name = self._source.find((*self._prefix, *holder))
         where = f"`{name.text}` needs" if name is not None else f"each item of `{_last_key(holder)}` needs"
         if not holder:
             where = "the file needs"
         elif _is_step_path(_unwrapped(holder)):
             where = f"a `{model.step_kind(_value_at(self._data, holder))}` step needs"
         return self._source.problem(
-            "missing-key", f"{where} the key `{key}`", *self._source.key_span(holder), help=advice
+            "missing-key", f"{where} the key `{key}`", *self._key(holder), help=advice
         )
 
     def _unused_lookalike(self, key: str, holder: DataPath) -> str | None:
@@ -479,7 +494,7 @@ class _Wording:
             yield self._source.problem(
                 "wrong-type",
                 f"a step is a mapping; this is {describe(value)}",
-                *self._source.value_span(path),
+                *self._value(path),
                 help="write for example: - run: make",
             )
             return
@@ -488,7 +503,7 @@ class _Wording:
             yield self._source.problem(
                 "step-with-two-kinds",
                 f"{listed(kinds)} each say what the step does; a step has exactly one of them",
-                *self._source.key_span((*path, kinds[1])),
+                *self._key((*path, kinds[1])),
                 help="make two steps of it",
             )
             return
@@ -498,7 +513,7 @@ class _Wording:
         yield self._source.problem(
             "step-without-kind",
             "the step does not say what it does",
-            *self._source.key_span((*path, meant[0]) if meant else path),
+            *self._key((*path, meant[0]) if meant else path),
             help=f"did you mean `{meant[1]}`?"
             if meant
             else f"a step has exactly one of {', '.join(f'`{kind}`' for kind in model.STEP_KINDS)}",
@@ -513,7 +528,7 @@ class _Wording:
         return self._source.problem(
             "not-one-of",
             f"`{key}` takes {takes[0] if takes else _either(choices)}, not {describe(value)}",
-            *self._source.value_span(trouble.path),
+            *self._value(trouble.path),
             help=f"did you mean `{near}`?" if near else f"write one of {listed(choices)}",
         )
 
@@ -532,7 +547,9 @@ class _Wording:
         words = str(error) if error is not None else trouble.message
         value = trouble.path[-1] if trouble.of_key else _value_at(self._data, trouble.path)
         message, _, advice = words.partition(": ")
-        name = "expression-not-allowed" if "${{" in words else "bad-format"
+        name = next((code for sign, code in _VALUE_CODES.items() if sign in words), "bad-format")
+        if name == "unknown-time-zone" and isinstance(value, str):
+            advice = did_you_mean(value, zoneinfo.available_timezones(), otherwise=advice)
         return self._source.problem(name, f"{describe(value)} {message}", *self._at(trouble), help=advice)
 
     def _wrong_type(self, trouble: _Trouble) -> Problem:
@@ -556,7 +573,7 @@ class _Wording:
         )
 
     def _written(self, path: DataPath) -> str:
-        start, end = self._source.value_span(path)
+        start, end = self._value(path)
         return self._source.text[start:end]
 
     def _out_of_range(self, trouble: _Trouble) -> Problem:
@@ -585,6 +602,13 @@ def _looks_like(wanted: str, value: str) -> bool:
     )
 
 
+_VALUE_CODES = {
+    "${{": "expression-not-allowed",
+    "cron expression": "bad-cron",
+    "never comes": "bad-cron",
+    "time zone": "unknown-time-zone",
+}
+"""Codes of errors that the models' own parsers raise, by a word in them."""
 _LIMITS = {
     "ge": "has to be at least {:g}",
     "gt": "has to be more than {:g}",

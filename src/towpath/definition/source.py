@@ -103,6 +103,8 @@ class Source:
     """None when the text could not be read as a mapping."""
     problems: list[Problem] = field(default_factory=list)
     line_starts: list[int] = field(default_factory=list)
+    is_empty: bool = False
+    """Whether there is nothing but blanks and comments."""
 
     def problem(self, name: str, message: str, start: int, end: int, *, help: str = "") -> Problem:  # noqa: A002
         """A problem of the kind *name* with the characters from *start* to *end*."""
@@ -358,7 +360,8 @@ def _read_tree(source: Source) -> Table | None:
 def _root_table(source: Source, root: Node | None) -> Table | None:
     if isinstance(root, Table):
         return root
-    if root is None or (isinstance(root, Scalar) and root.value is None):
+    if root is None or (isinstance(root, Scalar) and root.value is None and not root.broken):
+        source.is_empty = True
         source.problems.append(
             make_problem(
                 "not-a-mapping",

@@ -1,0 +1,157 @@
+"""Names from the project's file: people, calendars, environments, policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from towpath.definition import model, triggers
+from towpath.definition.checks.context import Context, Place
+from towpath.definition.problems import did_you_mean
+from towpath.definition.project import People, ProjectFile
+from towpath.definition.source import DataPath
+
+OPEN = "${{"
+_KINDS = {"user": "users", "group": "groups", "oncall": "on_call"}
+
+
+def check_people(context: Context) -> None:
+    """Tell principals, calendars, environments and policies that the project does not have."""
+    project = context.project
+    if project is None or not project.has_file:
+        return
+    file = project.file
+    for path, name in _principals(context):
+        unknown = unknown_principal(file.people, name)
+        if unknown is not None:
+            context.tell("unknown-principal", unknown[0], path, help=unknown[1])
+    for path, name in _calendars(context):
+        _check_known(context, path, name, file.calendars, "calendar")
+    for path, name in _environments(context):
+        _check_known(context, path, name, file.environments, "environment")
+    for place in context.places:
+        if isinstance(place.step, model.ApproveStep) and not place.stand_in:
+            _check_approvers(context, place, place.step, file)
+
+
+def _check_known(context: Context, path: DataPath, name: str, known: Mapping[str, object], what: str) -> None:
+    if name not in known:
+        context.tell(
+            f"unknown-{what}",
+            f"the project has no {what} `{name}`",
+            path,
+            help=did_you_mean(name, known, otherwise=f"add it to towpath.yaml under `{what}s`"),
+        )
+
+
+def knows_people(people: People) -> bool:
+    """Whether the project's file says who there is; an identity provider may know more."""
+    return people.provider == "file" and bool(people.users or people.groups or people.on_call)
+
+
+def unknown_principal(people: People, principal: str) -> tuple[str, str] | None:
+    """Why the project does not know *principal*, and what to do; None when it does."""
+    if not knows_people(people):
+        return None
+    kind, _, name = principal.partition(":")
+    known: Mapping[str, object] = getattr(people, _KINDS[kind])
+    if name in known:
+        return None
+    everybody = [f"{word}:{other}" for word, key in _KINDS.items() for other in getattr(people, key)]
+    same = [f"{kind}:{other}" for other in known]
+    advice = did_you_mean(principal, same, otherwise=did_you_mean(principal, everybody))
+    elsewhere = [word for word in everybody if word.partition(":")[2] == name]
+    if elsewhere:
+        advice = f"did you mean `{elsewhere[0]}`?"
+    what = {"user": "person", "group": "group", "oncall": "rota"}[kind]
+    return f"the project has no {what} `{name}`", advice
+
+
+def _principals(context: Context) -> Iterator[tuple[DataPath, str]]:
+    for place in context.places:
+        if place.stand_in or not isinstance(place.step, model.Question):
+            continue
+        for key in ("who", "assign"):
+            yield from _each(getattr(place.step, key, ()), (*place.path, key))
+        for position, rung in enumerate(place.step.escalate):
+            yield from _each(rung.to, (*place.path, "escalate", position, "to"))
+
+
+def _each(names: Sequence[str], path: DataPath) -> Iterator[tuple[DataPath, str]]:
+    for position, name in enumerate(names):
+        yield (*path, position), name
+
+
+def _calendars(context: Context) -> Iterator[tuple[DataPath, str]]:
+    for place in context.places:
+        step = place.step
+        if place.stand_in:
+            continue
+        if isinstance(step, model.Question) and step.hours is not None:
+            yield (*place.path, "hours"), step.hours
+        if isinstance(step, model.WaitStep) and isinstance(step.wait, model.WaitWindow):
+            yield (*place.path, "wait", "window"), step.wait.window
+    for trigger in context.triggers:
+        if isinstance(trigger.settings, triggers.Schedule) and trigger.settings.calendar is not None:
+            yield ("on", trigger.position, "schedule", "calendar"), trigger.settings.calendar
+
+
+def _environments(context: Context) -> Iterator[tuple[DataPath, str]]:
+    if context.workflow.environment is not None and OPEN not in context.workflow.environment:
+        yield ("environment",), context.workflow.environment
+    for place in context.places:
+        name = place.step.environment
+        if name is not None and OPEN not in name and not place.stand_in:
+            yield (*place.path, "environment"), name
+
+
+# --- who may approve ---------------------------------------------------------------------------------------------------
+
+
+def _check_approvers(context: Context, place: Place, step: model.ApproveStep, file: ProjectFile) -> None:
+    if not knows_people(file.people):
+        return
+    possible = members(file.people, [*step.who, *(name for rung in step.escalate for name in rung.to)])
+    if possible is None:
+        return
+    path = (*place.path, "who")
+    if len(possible) < step.quorum:
+        context.tell(
+            "too-few-approvers",
+            f"`quorum` is {step.quorum}, and only {len(possible)} may approve",
+            path,
+            of_key=True,
+            help="add people to the group, or ask another one",
+        )
+    elif step.four_eyes and len(possible) == 1:
+        context.tell(
+            "four-eyes-alone",
+            f"only `user:{next(iter(possible))}` may approve, and never a run that they started",
+            path,
+            of_key=True,
+            help="name more people, or write four_eyes: false",
+        )
+
+
+def members(people: People, principals: Iterable[str]) -> frozenset[str] | None:
+    """The users whom *principals* name; None where one of them is not known."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    due = list(principals)
+    while due:
+        principal = due.pop()
+        if principal in seen:
+            continue
+        seen.add(principal)
+        kind, _, name = principal.partition(":")
+        match kind:
+            case "user" if name in people.users:
+                found.add(name)
+            case "group" if name in people.groups:
+                due.extend(people.groups[name].members)
+            case "oncall" if name in people.on_call:
+                rota = people.on_call[name]
+                due.extend(who for layer in rota.rotations for who in layer.people)
+                due.extend(override.who for override in rota.overrides)
+            case _:
+                return None
+    return frozenset(found)

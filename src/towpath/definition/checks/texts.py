@@ -1,0 +1,282 @@
+"""Every expression of the file: its grammar, its names, its types, its secrets; and texts that take no expression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from towpath.definition import expressions, model
+from towpath.definition.checks.context import Context
+from towpath.definition.checks.names import SECRETS_HELP, Scope
+from towpath.definition.checks.spots import Spot, spots
+from towpath.definition.expressions import Code, CompileError, Names, Reference
+from towpath.definition.source import DataPath, Items, Node, Scalar, Table
+
+OPEN = "${{"
+_SECRET = re.compile(r"\bsecrets\b(\s*\.\s*[A-Za-z_0-9]+|\s*\[[^\]]*\])?")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9.]*|[0-9][0-9.]*|\"[^\"\n]*\"|'[^'\n]*'|[=!<>&|]=?[&|]?|.", re.DOTALL)
+_NAMES = {
+    Code.SYNTAX: "expression-syntax",
+    Code.UNKNOWN_NAME: "unknown-name",
+    Code.UNKNOWN_FUNCTION: "unknown-name",
+    Code.TYPE: "expression-type",
+    Code.NOT_BOOLEAN: "not-a-condition",
+    Code.SECRET: "secret-outside",
+    Code.LIMIT: "expression-syntax",
+    Code.EVALUATION: "expression-syntax",
+}
+_TYPE_WORDS = {"string": "text", "bool": "true or false", "int": "a number", "double": "a number", "null": "null"}
+
+
+def check_texts(context: Context) -> None:
+    """Compile every expression where it stands."""
+    known: set[DataPath] = set()
+    for spot in spots(context):
+        known.add(spot.path)
+        if not context.is_cut(spot.path) and (spot.is_condition or OPEN in spot.text):
+            _check_spot(context, spot)
+    for path, node in _holding(context):
+        if path not in known and not _is_script(path) and not context.is_cut(path):
+            _tell_fixed(context, path, node)
+
+
+def check_scripts(context: Context) -> None:
+    """Refuse expressions inside scripts, and say which environment variables to write instead."""
+    for place in context.places:
+        if place.stand_in:
+            continue
+        if isinstance(place.step, model.RunStep):
+            shell = place.step.shell
+            _check_script(context, (*place.path, "run"), place.step.run, place.step.env, shell)
+        check = place.step.check
+        if check is not None and check.run is not None:
+            path = (*place.path, "check", "run")
+            if isinstance(context.source.find((*place.path, "check"))[0], Scalar):
+                path = (*place.path, "check")
+            _check_script(context, path, check.run, check.env, check.shell or "bash")
+
+
+# --- one text ----------------------------------------------------------------------------------------------------------
+
+
+def _check_spot(context: Context, spot: Spot) -> None:
+    compiled = _compile(context, spot, expressions.DYNAMIC)
+    if compiled is None:
+        return
+    references, secrets, _ = compiled
+    if secrets and not spot.takes_secrets:
+        for match in _SECRET.finditer(spot.text):
+            context.tell_inside(
+                "secret-outside",
+                "no secret can stand here",
+                spot.path,
+                offset=match.start(),
+                length=len(match[0]),
+                help=SECRETS_HELP,
+            )
+    scope = Scope(context=context, spot=spot)
+    if _check_names(context, spot, scope, references):
+        types = {root: "dyn" for root in scope.roots}
+        for reference in references:
+            types.update(scope.types(reference.path))
+        typed = _compile(context, spot, Names.of(types | ({"secrets": "dyn"} if secrets else {})))
+        if typed is not None:
+            _check_wanted(context, spot, typed[2])
+
+
+def _compile(
+    context: Context, spot: Spot, names: Names
+) -> tuple[tuple[Reference, ...], tuple[str, ...], str | None] | None:
+    """References, secrets and the type of a whole expression; None when it does not compile, which is told."""
+    try:
+        if spot.is_condition:
+            condition = expressions.compile_condition(spot.text, names=names)
+            return condition.references, (), condition.result
+        template = expressions.parse_template(spot.text, names=names)
+    except CompileError as error:
+        for problem in error.problems:
+            _tell_compile(context, spot, problem)
+        return None
+    return template.references, template.secrets, template.result if template.is_whole else None
+
+
+def _tell_compile(context: Context, spot: Spot, problem: CompileError) -> None:
+    found = _WORD.match(spot.text, min(problem.offset, max(0, len(spot.text) - 1)))
+    advice = problem.help
+    if spot.is_condition and spot.text.strip().startswith(OPEN) and problem.code is Code.SYNTAX:
+        inner = spot.text.strip().removeprefix(OPEN).removesuffix("}}").strip()
+        advice = f"a condition is a bare expression: {inner}"
+    context.tell_inside(
+        _NAMES[problem.code],
+        problem.message,
+        spot.path,
+        offset=problem.offset,
+        length=len(found[0]) if found else 1,
+        help=advice,
+    )
+
+
+def _check_names(context: Context, spot: Spot, scope: Scope, references: Sequence[Reference]) -> bool:
+    """Tell every name that cannot be read here; whether there was none."""
+    sound = True
+    for reference in references:
+        unknown = scope.read(reference.path)
+        if unknown is None:
+            continue
+        sound = False
+        offset, length = _word_at(spot.text, reference, unknown.word)
+        context.tell_inside(
+            unknown.name, unknown.message, spot.path, offset=offset, length=length, help=unknown.help
+        )
+    return sound
+
+
+def _word_at(text: str, reference: Reference, word: int) -> tuple[int, int]:
+    """Where the word of a reference stands in the text: `image` in `steps.build["outputs"].image`."""
+    position = reference.offset
+    for index in range(word + 1):
+        found = text.find(reference.path[index], position)
+        if found < 0:
+            return reference.offset, len(reference.path[0])
+        position = found + (len(reference.path[index]) if index < word else 0)
+    return position, len(reference.path[word])
+
+
+def _check_wanted(context: Context, spot: Spot, result: str | None) -> None:
+    if not spot.wants:
+        return
+    outer = result.split("(")[0] if result else "string"
+    if outer not in (*spot.wants, "dyn"):
+        key = spot.path[-1]
+        context.tell(
+            "expression-type",
+            f"`{key}` needs {' or '.join(f'a {want}' for want in spot.wants)}, not {_TYPE_WORDS.get(outer, outer)}",
+            spot.path,
+            help="a value that is one whole `${{ … }}` keeps its type" if result is None else "",
+        )
+
+
+# --- texts that are fixed ----------------------------------------------------------------------------------------------
+
+
+def _holding(context: Context) -> Iterator[tuple[DataPath, Scalar]]:
+    """Every value of the file that holds `${{`."""
+    root = context.source.root
+    if root is not None and OPEN in context.source.text:
+        yield from _holding_in(root, ())
+
+
+def _holding_in(node: Node, path: DataPath) -> Iterator[tuple[DataPath, Scalar]]:
+    match node:
+        case Scalar():
+            if OPEN in node.text:
+                yield path, node
+        case Items():
+            for position, item in enumerate(node.items):
+                yield from _holding_in(item, (*path, position))
+        case Table():
+            for entry in node.entries:
+                yield from _holding_in(entry.value, (*path, entry.key.text))
+
+
+def _is_script(path: DataPath) -> bool:
+    return path[-1] in ("run", "check", "description")
+
+
+def _tell_fixed(context: Context, path: DataPath, node: Scalar) -> None:
+    offset = node.text.find(OPEN)
+    key = next((part for part in reversed(path) if isinstance(part, str)), "this")
+    context.tell_inside(
+        "expression-not-allowed",
+        f"`{key}` is fixed when the file loads and takes no expression",
+        path,
+        offset=offset,
+        length=len(OPEN),
+        help="write the value itself, or `$${{` for the characters",
+    )
+
+
+# --- scripts -----------------------------------------------------------------------------------------------------------
+
+_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_PATH = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*")
+
+
+def _check_script(
+    context: Context, path: DataPath, script: str, env: object, shell: str | tuple[str, ...]
+) -> None:
+    """One problem for each expression; the first one shows the lines to write for all of them."""
+    found = list(_EXPRESSION.finditer(script))
+    names = _variable_names([match[1].strip() for match in found], env if isinstance(env, dict) else {})
+    advice = _env_lines(names, env if isinstance(env, dict) else {}, shell)
+    for match in found:
+        name = names[match[1].strip()]
+        context.tell_inside(
+            "expression-in-script",
+            f"an expression inside a script: the value would become code; use {_usage(name, shell)}",
+            path,
+            offset=match.start(),
+            length=len(match[0]),
+            help=advice,
+        )
+        advice = f"write {_usage(name, shell)}"
+    rest = script
+    for match in reversed(found):
+        rest = rest[: match.start()] + "_" * len(match[0]) + rest[match.end() :]
+    if (offset := rest.find(OPEN)) >= 0:
+        context.tell_inside(
+            "expression-in-script",
+            "an expression inside a script that never ends",
+            path,
+            offset=offset,
+            length=len(OPEN),
+            help="values reach a script through `env`, and `${{` means nothing to a shell",
+        )
+
+
+def _variable_names(inside: Sequence[str], env: dict[str, object]) -> dict[str, str]:
+    """An environment variable for each expression: one that is there already, or one named after its last word."""
+    given = {str(value).strip(): name for name, value in env.items()}
+    names: dict[str, str] = {}
+    taken = set(env)
+    for text in inside:
+        if text in names:
+            continue
+        there = next((name for value, name in given.items() if _whole(value) == text), None)
+        if there is not None:
+            names[text] = there
+            continue
+        words = text.split(".") if _PATH.fullmatch(text) else ["value"]
+        name, used = words[-1].upper(), 1
+        while name in taken:
+            used += 1
+            name = (
+                "_".join(words[-used:]).upper() if used <= len(words) else f"{words[-1].upper()}_{used}"
+            )
+        taken.add(name)
+        names[text] = name
+    return names
+
+
+def _whole(value: str) -> str:
+    return value.removeprefix(OPEN).removesuffix("}}").strip() if value.startswith(OPEN) else ""
+
+
+def _env_lines(names: dict[str, str], env: dict[str, object], shell: str | tuple[str, ...]) -> str:
+    lines = ["write:", "    env:"]
+    lines += [f"      {name}: {value}" for name, value in env.items() if isinstance(value, str)]
+    lines += [f"      {name}: ${{{{ {text} }}}}" for text, name in names.items() if name not in env]
+    uses = ", ".join(dict.fromkeys(_usage(name, shell) for name in names.values()))
+    lines.append(f"and use {uses} in the script")
+    return "\n".join(lines)
+
+
+def _usage(name: str, shell: str | tuple[str, ...]) -> str:
+    """How a script reads an environment variable."""
+    match shell:
+        case "python":
+            return f'os.environ["{name}"]'
+        case "pwsh":
+            return f"$env:{name}"
+        case _:
+            return f'"${name}"'
