@@ -53,7 +53,7 @@ class Expression:
         if self.path:
             found = _walk(self.path, names)
             if found is not _ABSENT:
-                return _checked(found, self.source)
+                return _read(found, self.source)
         return _evaluate(self, names)
 
 
@@ -268,11 +268,16 @@ def _declaration(module: Any, function: own.Function) -> cel.FunctionDecl:  # no
             return_type=_cel_type(module, parse_type(form.result)),
             parameters=[_cel_type(module, parse_type(parameter)) for parameter in form.parameters],
             is_member=form.member,
-            impl=function.implementation,
+            impl=_returning_plain(function.implementation),
         )
         for form in function.forms
     ]
     return module.FunctionDecl(function.name, overloads)
+
+
+def _returning_plain(implementation: Callable[..., object]) -> Callable[..., Value]:
+    """Lead what *implementation* returns through the same door as what a run holds."""
+    return lambda *arguments: plain(implementation(*arguments))
 
 
 def _cel_type(module: Any, words: tuple[str, ...]) -> cel.Type:  # noqa: ANN401
@@ -300,12 +305,7 @@ def _walk(path: tuple[str, ...], names: Mapping[str, object]) -> object:
 
 
 def _evaluate(expression: Expression, names: Mapping[str, object]) -> Value:
-    try:
-        data = _picked(expression.reads, names)
-    except ValueError as problem:
-        raise EvaluationError(
-            f"`{_shortened(expression.source)}` reads what it cannot: {problem}", source=expression.source
-        ) from None
+    data = _picked(expression, expression.reads, names)
     own.BUDGET.renew()
     try:
         outcome = expression.program.eval(data=data)
@@ -319,7 +319,7 @@ def _evaluate(expression: Expression, names: Mapping[str, object]) -> Value:
     return _Result(expression.source).value(outcome, 0)
 
 
-def _picked(reads: Branch, names: Mapping[str, object]) -> dict[str, object]:
+def _picked(expression: Expression, reads: Branch, names: Mapping[str, object]) -> dict[str, object]:
     """Return only what *reads* names of *names*, so that CEL never sees, or converts, the rest of a run."""
     picked: dict[str, object] = {}
     for word, inner in reads.items():
@@ -327,10 +327,19 @@ def _picked(reads: Branch, names: Mapping[str, object]) -> dict[str, object]:
             continue
         value = names[word]
         if inner is not None and isinstance(value, Mapping):
-            picked[word] = _picked(inner, value)
+            picked[word] = _picked(expression, inner, value)
         else:
-            picked[word] = plain(value)
+            picked[word] = _given(value, expression.source)
     return picked
+
+
+def _given(value: object, source: str) -> Value:
+    try:
+        return plain(value)
+    except ValueError as problem:
+        raise EvaluationError(
+            f"`{_shortened(source)}` reads what it cannot: {problem}", source=source
+        ) from None
 
 
 class _Result:
@@ -405,7 +414,7 @@ def _finite(number: float, source: str) -> float:
 _READ_AS_IS: Final = frozenset({str, int, type(None), list, dict})
 
 
-def _checked(value: object, source: str) -> Value:
+def _read(value: object, source: str) -> Value:
     """Return *value*, which was read and not computed; a single number still has to be one."""
     match value:
         case bool():
@@ -415,7 +424,7 @@ def _checked(value: object, source: str) -> Value:
         case float():
             return _finite(value, source)
         case _:
-            return cast("Value", value) if type(value) in _READ_AS_IS else plain(value)
+            return cast("Value", value) if type(value) in _READ_AS_IS else _given(value, source)
 
 
 def _too_large(number: object) -> str:

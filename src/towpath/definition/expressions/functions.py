@@ -69,7 +69,7 @@ class Budget(threading.local):
         """Take a search through *size* characters or items from the budget; raises FunctionError."""
         self.searches_left -= size
         if self.searches_left < 0:
-            self.refuse(f"its loops search through more than {limits.SEARCHED_MAX} characters or items")
+            self.refuse(f"its loops search through more than {limits.SEARCHED_MAX} characters")
 
     def refuse(self, message: str) -> NoReturn:
         """Raise FunctionError and remember it, so that nothing can swallow it."""
@@ -352,6 +352,11 @@ def spend_search(size: int) -> bool:
     return _paid(BUDGET.spend_search, size)
 
 
+def spend_lookups(size: int) -> bool:
+    """Pay for looking through a list of *size* that a loop repeats; false when it must not be done."""
+    return _paid(BUDGET.spend_search, limits.ITEM_CHARS * size)
+
+
 def spend_value(value: object) -> bool:
     """Pay for a whole value before something keeps it; false when it must not."""
     return _paid(BUDGET.spend, weight(value))
@@ -531,6 +536,7 @@ def _internal(
 INTERNAL: Final[tuple[Function, ...]] = (
     _internal("@spend_size", ("int",), "bool", spend_size),
     _internal("@spend_search", ("int",), "bool", spend_search),
+    _internal("@spend_lookups", ("int",), "bool", spend_lookups),
     _internal("@spend_value", ("dyn",), "bool", spend_value),
     _internal("@can_spend", (), "bool", can_spend),
     _internal("@refused", (), "dyn", refused),

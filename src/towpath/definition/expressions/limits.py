@@ -34,7 +34,7 @@ BUILT_CHARS_MAX: Final = 16 * 1024 * 1024
 """Characters that one evaluation may build in total, results that it throws away included."""
 
 SEARCHED_MAX: Final = 256 * 1024 * 1024
-"""Characters and items that the loops of one evaluation may search through, by `in`, `matches` and `glob`."""
+"""Characters that the loops of one evaluation may search (`in`, `matches`, `glob`); an item counts as 8."""
 
 ITEM_CHARS: Final = 8
 """What an item of a list or map weighs, whatever it holds, when built characters are counted."""

@@ -195,9 +195,7 @@ def _in_order(over: Node) -> Node:
     if isinstance(over, ListOf) or (isinstance(over, Loop) and _kept(over.step) is not None):
         return over
     held = Name(name=_HELD)
-    types = tuple(Call(function="type", arguments=(part,)) for part in (held, MapOf(entries=())))
-    is_map = Call(function="_==_", arguments=types)
-    return _let(_HELD, over, _choose(is_map, Call(function="@keys", arguments=(held,)), held))
+    return _let(_HELD, over, _choose(_is_map(held), Call(function="@keys", arguments=(held,)), held))
 
 
 def _kept(step: Node) -> Node | None:
@@ -241,8 +239,17 @@ def _match(call: Call, in_loop: bool) -> Node:  # noqa: FBT001 - handed down as 
 def _search(within: Node, search: Call) -> Node:
     """Hold *within* for *search*, which is paid for, since a loop repeats it."""
     size = Call(function="size", arguments=(_RIGHT_NAME,))
-    price = _unless_false(Call(function="@spend_search", arguments=(size,)))
-    return _let(_RIGHT, within, _choose(price, search, _REFUSED))
+    if search.function == "@in":
+        price = Call(function="@spend_lookups", arguments=(size,))
+        allowed = Call(function="_||_", arguments=(_is_map(_RIGHT_NAME), price))
+    else:
+        allowed = Call(function="@spend_search", arguments=(size,))
+    return _let(_RIGHT, within, _choose(_unless_false(allowed), search, _REFUSED))
+
+
+def _is_map(node: Node) -> Call:
+    types = tuple(Call(function="type", arguments=(part,)) for part in (node, MapOf(entries=())))
+    return Call(function="_==_", arguments=types)
 
 
 def _paid(node: Node) -> Node:

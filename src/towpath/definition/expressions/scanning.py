@@ -71,8 +71,8 @@ def end_of_expression(text: str, start: int) -> int | None:
 def without_tests(source: str) -> str:
     """Return *source* with `true` for every `has(…)`, everything else at its old place.
 
-    CEL's type checker takes `has(a.b)` for `a.b` itself where the type of `a.b` is declared. What stands inside
-    was checked by its path already.
+    CEL's type checker takes `has(a.b)` for `a.b` itself where the type of `a.b` is declared. What stands
+    inside was checked by its path already.
     """
     pieces: list[str] = []
     position = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias, cast
 
 from towpath.definition.expressions import limits
@@ -20,25 +20,34 @@ _PLAIN_DIGITS_MAX: Final = 1e15
 def plain(value: object, depth: int = 0) -> Value:
     """Return *value* as plain lists, dicts, texts and numbers; raises ValueError where there is no such form.
 
-    CEL's own conversion recurses without a bound, so this comes before it. A list or dict of scalars, which
-    is most of what is read, is looked at by the set of its types and returned as it is.
+    This is the door into CEL, whose own conversion recurses without a bound and cuts a text at its first NUL.
+    A list or dict of scalars, which is most of what is read, is looked at by the set of its types and comes
+    back as it is.
     """
     kind = type(value)
     if kind in _SCALARS:
+        _refuse_nul((value,))
         return cast("Value", value)
     if depth >= limits.RESULT_DEPTH_MAX:
         raise ValueError(f"a value holds more than {limits.RESULT_DEPTH_MAX} lists or maps inside each other")
-    if kind is dict and _is_flat(cast("dict[object, object]", value)):
-        return cast("Value", value)
-    if kind is list and _SCALARS.issuperset(map(type, cast("list[object]", value))):
-        return cast("Value", value)
     match value:
+        case dict() if _TEXT.issuperset(map(type, value)) and _SCALARS.issuperset(map(type, value.values())):
+            _refuse_nul(value)
+            _refuse_nul(value.values())
+            return value
+        case list() if _SCALARS.issuperset(map(type, value)):
+            _refuse_nul(value)
+            return value
         case dict() | Mapping():
             return {_key(key): plain(item, depth + 1) for key, item in value.items()}
         case list() | tuple():
             return [plain(item, depth + 1) for item in value]
         case _:
             return _plain_scalar(value)
+
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_TEXT: Final = frozenset({str})
 
 
 def _plain_scalar(value: object) -> Value:
@@ -54,18 +63,16 @@ def _plain_scalar(value: object) -> Value:
             raise ValueError(f"{type(value).__name__} is no value of a run")
 
 
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_TEXT: Final = frozenset({str})
-
-
-def _is_flat(value: dict[object, object]) -> bool:
-    return _SCALARS.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
-
-
 def _key(key: object) -> str:
     if not isinstance(key, str):
         raise ValueError(f"a map has the key {key!r}, and keys are texts")  # noqa: TRY004 - as told
+    _refuse_nul((key,))
     return key
+
+
+def _refuse_nul(scalars: Iterable[object]) -> None:
+    if "\0" in "".join([scalar for scalar in scalars if type(scalar) is str]):
+        raise ValueError("a text holds a NUL character, so it is no text that can be worked with")
 
 
 def plain_number(number: float) -> str:
