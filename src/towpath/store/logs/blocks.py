@@ -34,8 +34,6 @@ HEAD_BYTES_MAX = 16 * 1024
 """The first line of a block; a path has its own, smaller limit."""
 READ_BUFFER_BYTES = 512 * 1024
 MAIN_FILE = "main.log"
-INDEX_FILE = "main.index"
-STEPS_FILE = "steps"
 
 _HEAD = re.compile(rb'@(\d{1,19}) (\d{1,7}) (stdout|stderr|system) ([.+]) (\d{1,9}) ("(?:[^"\\\n]|\\.)*")\n')
 

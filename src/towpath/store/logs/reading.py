@@ -11,8 +11,9 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from towpath.store.logs.blocks import INDEX_FILE, MAIN_FILE, STEPS_FILE, Block, BlockFile, LogLine
-from towpath.store.logs.writing import read_index, read_steps, ring_files
+from towpath.store.logs.blocks import MAIN_FILE, Block, BlockFile, LogLine
+from towpath.store.logs.files import ring_files
+from towpath.store.logs.index import read_parts, read_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +53,6 @@ class LogReader:
             if self._filter.wants(block.path, block.attempt):
                 yield from block.lines()
 
-    def steps(self) -> tuple[tuple[str, int], ...]:
-        """List the steps and attempts that have printed something, in the order of their beginning."""
-        names = read_steps(self._folder / STEPS_FILE)
-        return tuple((path, attempt) for path, attempt in names if self._filter.wants(path, attempt))
-
     def close(self) -> None:
         """Close the files."""
         if self._main is not None:
@@ -86,9 +82,9 @@ class LogReader:
         """Read the wanted parts of what is indexed, and pass over the others."""
         if self._filter == LogFilter():
             return
-        names = tuple(read_steps(self._folder / STEPS_FILE))
+        names = tuple(read_steps(self._folder))
         wanted = {number for number, name in enumerate(names) if self._filter.wants(*name)}
-        for number, begin, length in read_index(self._folder / INDEX_FILE):
+        for number, begin, length in read_parts(self._folder):
             if number in wanted:
                 main.jump(begin)
                 while block := main.next(begin + length):
