@@ -66,7 +66,11 @@ PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 
 IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # they are for `tow`, which then says what to do
-RESET_FOR_COMMAND = (*IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGQUIT)
+RESET_FOR_COMMAND = tuple(
+    number
+    for number in range(1, signal.SIGRTMIN)
+    if number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+)
 
 
 def main(requests_fd: int, *hold_fds: int) -> None:
