@@ -1,6 +1,5 @@
 """THE HAND: one file for each command."""
 
+from towpath.cli.entry import main
 
-def main() -> None:
-    """Run the command line."""
-    raise SystemExit("not there yet")
+__all__ = ["main"]

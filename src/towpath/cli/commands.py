@@ -1,0 +1,99 @@
+"""The table of commands: what `tow` says of each without loading it.
+
+A command's module is imported when the command is used, so that `tow --help` and completion answer at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One command: its name and the sentence that the overview shows; its module has the same name."""
+
+    name: str
+    help: str
+
+    @property
+    def module(self) -> str:
+        """Where its `command` is defined."""
+        return f"towpath.cli.{self.name}"
+
+
+def _entries(**helps: str) -> tuple[Entry, ...]:
+    return tuple(Entry(name=name, help=text) for name, text in helps.items())
+
+
+SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Run",
+        _entries(
+            run="Run a workflow, from a file or by its name, and watch it",
+            resume="Go on with runs whose owner is gone",
+            retry="Go on from the step that failed",
+            rerun="Run once more from the beginning, with the same inputs",
+        ),
+    ),
+    (
+        "See",
+        _entries(
+            ps="List runs: what is on its way, what waits, whose owner died",
+            show="Show a run: its tree, why it waits, what to type next",
+            logs="Show what steps printed",
+            graph="Draw a workflow or a run",
+            artifacts="List or fetch the files that a run kept",
+        ),
+    ),
+    (
+        "Act",
+        _entries(
+            answer="Answer a question, do a task, settle an unknown outcome",
+            cancel="Stop a run and undo what it did",
+            skip="Pass over a step that asks or waits for its retry",
+            rollback="Undo what a run did",
+            signal="Send a signal to a run that waits for one",
+        ),
+    ),
+    (
+        "Keep",
+        _entries(
+            secrets="Keep secrets in the encrypted store",
+            gc="Remove old runs and what only they need",
+            backup="Write all data into one file",
+            restore="Bring the data back from a backup",
+        ),
+    ),
+    (
+        "Project",
+        _entries(
+            init="Begin a project in this folder",
+            lint="Check workflows: every mistake at once",
+            schema="Print the JSON Schema that editors complete from",
+            actions="List the actions that steps can use",
+            completion="Print the completion script of a shell",
+            version="Print the version",
+        ),
+    ),
+)
+
+ENTRIES: dict[str, Entry] = {entry.name: entry for _, entries in SECTIONS for entry in entries}
+
+OPTIONS: tuple[tuple[str, str], ...] = (
+    ("--project DIR", "The project's folder; the nearest one upwards with a towpath.yaml"),
+    ("--data DIR", "The data folder; .towpath in the project's folder (TOW_DATA)"),
+    ("--help", "Show this text, or that of a command: tow run --help"),
+)
+"""The options that stand before a command."""
+
+_COLUMN = 12
+
+
+def overview() -> str:
+    """What `tow` and `tow --help` print."""
+    lines = ["Usage: tow [OPTIONS] COMMAND [ARGS]…", "", "Workflows for hosting and IT operations."]
+    for title, entries in SECTIONS:
+        lines += ["", title, *(f"  {entry.name:<{_COLUMN}}{entry.help}" for entry in entries)]
+    lines += ["", "Options", *(f"  {name:<15}{text}" for name, text in OPTIONS)]
+    lines += ["", "RUN is a number, an id or its beginning, or `last`. Begin with: tow init && tow run hello"]
+    return "\n".join(lines)

@@ -1,0 +1,133 @@
+"""Why a run waits, since when, until when, and what somebody can do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from towpath.cli.views import words
+from towpath.cli.views.chronicle import Chronicle
+from towpath.cli.views.lines import Line, first_line, line, safe
+from towpath.core.run import Micros, Node, Path, Run
+
+WAITS_SHOWN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """One reason why a run does not go on by itself."""
+
+    path: Path
+    reason: str
+    """In words: `asks group:shop: Go live?`."""
+    since: Micros | None = None
+    until: Micros | None = None
+    then: str = ""
+    """What happens when the time is up."""
+    hint: str = ""
+    """The command that would end the wait, with `RUN` for the run's name."""
+
+
+def waits(run: Run, chronicle: Chronicle) -> tuple[Wait, ...]:
+    """Everything that an open run waits for, questions to people first."""
+    if run.state == "queued":
+        return (
+            Wait(
+                path="",
+                reason=f"waits for a place in its concurrency group {run.group}",
+                since=run.accepted_at,
+            ),
+        )
+    found = [wait for path in run.leaves if (wait := wait_of(run, run.nodes[path], chronicle)) is not None]
+    return tuple(
+        sorted(found, key=lambda wait: (not wait.hint.startswith("tow answer"), wait.since or 0, wait.path))
+    )
+
+
+def wait_of(run: Run, node: Node, chronicle: Chronicle) -> Wait | None:
+    """What one open leaf waits for; None while it is being performed."""
+    since = chronicle.since.get(node.path, node.started_at or None)
+    match node.status:
+        case "asking":
+            return _question(run, node, since)
+        case "retrying":
+            message = first_line(node.error.message) if node.error is not None else ""
+            return Wait(
+                path=node.path,
+                reason=f"will be tried again: {message}",
+                since=since,
+                until=node.due,
+                hint=f"tow retry RUN --step {quoted(node.path)}",
+            )
+        case "waiting":
+            return _awaiting(node, since)
+        case _:
+            return None
+
+
+def _question(run: Run, node: Node, since: Micros | None) -> Wait:
+    question = node.question
+    assert question is not None
+    text = first_line(question.text)
+    asked = ", ".join(question.who)
+    reason = f"asks {safe(asked)}: {text}" if asked else f"asks: {text}"
+    if question.quorum > 1:
+        said = sum(answer.decision == "approve" for answer in node.answers)
+        reason += f" ({said} of {question.quorum} approvals)"
+    several = sum(run.nodes[path].status == "asking" for path in run.leaves) > 1
+    return Wait(
+        path=node.path,
+        reason=reason,
+        since=since,
+        until=question.due,
+        then=_SILENCE.get(question.if_unanswered or "", ""),
+        hint=f"tow answer RUN {quoted(node.path)}" if several else "tow answer RUN",
+    )
+
+
+_SILENCE = {
+    "approve": "then it counts as approved",
+    "reject": "then it counts as rejected",
+    "fail": "then the step fails",
+    "continue": "then the run goes on",
+}
+
+
+def _awaiting(node: Node, since: Micros | None) -> Wait:
+    awaited = node.awaited
+    assert awaited is not None
+    match awaited.kind:
+        case "signal":
+            name = safe(awaited.name)
+            return Wait(
+                path=node.path,
+                reason=f"waits for the signal {name}",
+                since=since,
+                hint=f"tow signal RUN {name}",
+            )
+        case "event":
+            return Wait(path=node.path, reason=f"waits for the event {safe(awaited.name)}", since=since)
+        case "window":
+            return Wait(path=node.path, reason=f"waits for the window {safe(awaited.name)}", since=since)
+        case _:
+            return Wait(path=node.path, reason="waits", since=since, until=awaited.due)
+
+
+def described(wait: Wait, *, now: Micros, with_path: bool = True) -> Line:
+    """One wait on one line: what for, since when, until when."""
+    parts: list[str] = []
+    if wait.since is not None:
+        parts.append(f"for {words.rough(now - wait.since)}")
+    if wait.until is not None:
+        until = f"until {words.moment(wait.until, now=now)} ({words.ahead(wait.until, now=now)})"
+        parts.append(f"{until}, {wait.then}" if wait.then else until)
+    name = (f"{safe(wait.path)} ", "name") if with_path and wait.path else ""
+    return line(name, wait.reason, (f"  {'; '.join(parts)}" if parts else "", "dim"))
+
+
+def quoted(path: Path) -> str:
+    """A path as a word for the shell."""
+    return (
+        path
+        if all(c.isalnum() or c in "_/.:@%+=,-" for c in path)
+        else "'" + path.replace("'", "'\\''") + "'"
+    )
