@@ -79,6 +79,12 @@ def _is_type(path: tuple[str, ...]) -> bool:
     return len(path) == 1 and path[0] in names.TYPE_NAMES
 
 
+def own_functions(root: tree.Node) -> frozenset[str]:
+    """Return the functions beyond CEL's own that *root* calls."""
+    inside = frozenset[str]().union(*(own_functions(child) for child in tree.children(root)))
+    return inside | {root.function} if isinstance(root, tree.Call) and root.function in _OWN else inside
+
+
 def problems(root: tree.Node, known: Names, source: str) -> tuple[CompileError, ...]:
     """Return what is wrong with the names, functions and literals of *root*, which *source* says."""
     found = [
@@ -133,7 +139,7 @@ def _problems_inside(node: tree.Node, known: Names, source: str) -> Iterator[Com
         yield from _problems_inside(child, known, source)
 
 
-_OWN: Final = {function.name: function for function in (*functions.FUNCTIONS, *functions.REWRITTEN)}
+_OWN: Final = {function.name: function for function in functions.DECLARED}
 _CALLABLE: Final = frozenset(_OWN) | functions.CEL_FUNCTIONS
 
 

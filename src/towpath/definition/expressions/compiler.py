@@ -192,7 +192,8 @@ def _checked_against(parsed: _Parsed, names: Names) -> Expression:
     problems = list(analysis.problems(parsed.root, names, source))
     result = "dyn"
     try:
-        environment = _checking_environment(_declarations(expression.references, names))
+        declared = _declarations(expression.references, names)
+        environment = _checking_environment(declared, analysis.own_functions(parsed.root))
         result = environment.compile(scanning.without_tests(source)).return_type().name()
     except RuntimeError as problem:
         problems += messages.type_problems(str(problem), source, known=problems)
@@ -243,22 +244,19 @@ def _article(type_text: str) -> str:
 def _runtime_environment() -> cel.Env:
     from cel_expr_python import cel  # noqa: PLC0415 - 20 ms that nobody pays who evaluates nothing
 
-    return cel.NewEnv(extensions=[_extension(cel, (*own.FUNCTIONS, *own.INTERNAL), "towpath")])
+    functions = [_declaration(cel, each) for each in (*own.FUNCTIONS, *own.INTERNAL)]
+    return cel.NewEnv(extensions=[cel.CelExtension("towpath", functions)])
 
 
 @functools.lru_cache(maxsize=limits.CACHED_ENVIRONMENTS_MAX)
-def _checking_environment(declared: tuple[tuple[str, str], ...]) -> cel.Env:
+def _checking_environment(declared: tuple[tuple[str, str], ...], called: frozenset[str]) -> cel.Env:
     from cel_expr_python import cel  # noqa: PLC0415 - as above
 
     variables = {path: _cel_type(cel, parse_type(text)) for path, text in declared}
     return cel.NewEnv(
         variables=variables,
-        extensions=[_extension(cel, (*own.FUNCTIONS, *own.REWRITTEN), "towpath")],
+        functions=[_declaration(cel, each) for each in own.DECLARED if each.name in called],
     )
-
-
-def _extension(module: Any, functions: Iterable[own.Function], name: str) -> cel.CelExtension:  # noqa: ANN401
-    return module.CelExtension(name, [_declaration(module, function) for function in functions])
 
 
 def _declaration(module: Any, function: own.Function) -> cel.FunctionDecl:  # noqa: ANN401
@@ -309,13 +307,16 @@ def _evaluate(expression: Expression, names: Mapping[str, object]) -> Value:
     own.BUDGET.renew()
     try:
         outcome = expression.program.eval(data=data)
-        kind = outcome.type().name()
+        content = outcome.value()
     except (RuntimeError, UnicodeError) as problem:
         raise _failure(str(problem), expression, names) from None
     if own.BUDGET.broken:
         raise _limit(own.BUDGET.broken, expression.source)
-    if kind == "ERROR":
-        raise _failure(str(outcome.plain_value()), expression, names)
+    if isinstance(content, bool):
+        return content
+    # CEL gives an error back as a value whose content is the message.
+    if isinstance(content, str) and outcome.type().name() == "ERROR":
+        raise _failure(content, expression, names)
     return _Result(expression.source).value(outcome, 0)
 
 

@@ -526,6 +526,10 @@ REWRITTEN: Final[tuple[Function, ...]] = (
 """The functions that are rewritten into plain CEL; declared for the type check only."""
 
 
+DECLARED: Final = (*FUNCTIONS, *REWRITTEN)
+"""The functions that an author can call beyond CEL's own."""
+
+
 def _internal(
     name: str, parameters: tuple[str, ...], result: str, implementation: Callable[..., object]
 ) -> Function:

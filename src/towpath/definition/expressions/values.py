@@ -26,7 +26,8 @@ def plain(value: object, depth: int = 0) -> Value:
     """
     kind = type(value)
     if kind in _SCALARS:
-        _refuse_nul((value,))
+        if kind is str and "\0" in cast("str", value):
+            raise ValueError(_NUL)
         return cast("Value", value)
     if depth >= limits.RESULT_DEPTH_MAX:
         raise ValueError(f"a value holds more than {limits.RESULT_DEPTH_MAX} lists or maps inside each other")
@@ -72,7 +73,10 @@ def _key(key: object) -> str:
 
 def _refuse_nul(scalars: Iterable[object]) -> None:
     if "\0" in "".join([scalar for scalar in scalars if type(scalar) is str]):
-        raise ValueError("a text holds a NUL character, so it is no text that can be worked with")
+        raise ValueError(_NUL)
+
+
+_NUL: Final = "a text holds a NUL character, so it is no text that can be worked with"
 
 
 def plain_number(number: float) -> str:
