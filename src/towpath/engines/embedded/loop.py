@@ -414,7 +414,9 @@ class EmbeddedEngine:
         key = (drive.number, command.path)
         task = self._loop.create_task(self._perform_in_place(order))
         self._tasks[key] = task
-        task.add_done_callback(lambda done: self._tasks.pop(key, None) if self._tasks.get(key) is done else None)
+        task.add_done_callback(
+            lambda done: self._tasks.pop(key, None) if self._tasks.get(key) is done else None
+        )
 
     async def _perform_in_place(self, order: Order) -> None:
         """Performs one attempt when there is a place for it, and tells the run how it ended."""
@@ -441,7 +443,9 @@ class EmbeddedEngine:
                 continue
             node = drive.run.nodes.get(path)
             if node is not None and node.child is not None and node.child in self._children:
-                cancel = stimuli.Cancel(at=self.clock.now(), by=f"run {drive.number}", rollback=drive.run.rolls_back)
+                cancel = stimuli.Cancel(
+                    at=self.clock.now(), by=f"run {drive.number}", rollback=drive.run.rolls_back
+                )
                 self.tell_soon(self._children[node.child], cancel)
 
     def _timer_due(self, number: RunNumber, path: Path, purpose: str, due: Micros) -> None:
@@ -505,7 +509,7 @@ class EmbeddedEngine:
         self._resident.pop(drive.number, None)
         self._queued.pop(drive.number, None)
         self._children.pop(run.id, None)
-        self.performer.run_ended(run.id)
+        self.performer.run_ended(drive.number, run.id)
         if run.parent is not None:
             parent, path = run.parent
             ended = stimuli.ChildEnded(
@@ -613,4 +617,3 @@ def _group_of(decision: Decision) -> str:
     if group is None:
         raise Refused("the concurrency group has no name")
     return group
-

@@ -15,7 +15,7 @@ import msgspec
 from towpath.core import stimuli
 from towpath.core.run import RunId
 from towpath.errors import NotFound, StoreUnavailable, TowpathError
-from towpath.store.contract import Change, Message, RunFilter, RunNumber, Taken
+from towpath.store.contract import Change, Message, RunFilter, Taken
 
 if TYPE_CHECKING:
     from towpath.engines.embedded.loop import EmbeddedEngine

@@ -17,7 +17,8 @@ from towpath.errors import StepError, TowpathError
 from towpath.steps.contract import ActionFailed, Egress, LogLevel
 
 if TYPE_CHECKING:
-    from towpath.engines.performing.performer import AttemptLog, Now, Order, Performer
+    from towpath.engines.performing.orders import AttemptLog, Order
+    from towpath.engines.performing.performer import Now, Performer
     from towpath.steps.processes import ProcessResult, ProcessSpec
 
 
@@ -98,9 +99,7 @@ def perform_now(performer: Performer, order: Order, step: model.UsesStep, *, at:
         return None
     if not action.instant:
         return None
-    from towpath.engines.performing.performer import AttemptLog  # noqa: PLC0415 - its home imports this file
-
-    log = AttemptLog(performer, order)
+    log = performer.log_for(order)
     outputs: Mapping[str, Json] = {}
     error: Error | None = None
     try:
@@ -109,8 +108,6 @@ def perform_now(performer: Performer, order: Order, step: model.UsesStep, *, at:
         outputs, error = problem.outputs, _error(problem)
     except Exception as problem:  # noqa: BLE001 - an action's own mistake fails its step
         error = Error(kind="invalid", message=f"{type(problem).__name__}: {problem}")
-    finally:
-        log.close()
     return performer.ended(order, at(), outputs, error, None)
 
 
@@ -128,7 +125,9 @@ async def perform(performer: Performer, order: Order, log: AttemptLog) -> script
             outputs = await action.perform(with_, context)
         error = None
     except TimeoutError:
-        raise StepError(f"{name} took longer than its timeout of {step.timeout:g} s", kind="timeout") from None
+        raise StepError(
+            f"{name} took longer than its timeout of {step.timeout:g} s", kind="timeout"
+        ) from None
     except ActionFailed as problem:
         outputs, error = problem.outputs, _error(problem)
     if order.command.work.artifacts and not is_check:

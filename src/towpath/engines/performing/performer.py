@@ -9,16 +9,15 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from towpath.core.commands import PerformStep
-from towpath.core.plan import Plan, PlanStep
 from towpath.core.run import Error, Json, Micros, RunId
 from towpath.core.stimuli import StepEnded
 from towpath.definition import model
+from towpath.engines.performing.orders import AttemptLog, Order
 from towpath.engines.performing.secrets_in_use import SecretsInUse
 from towpath.errors import OperatorError, StepError, StoreUnavailable, TowpathError, Unreachable
 from towpath.steps.secrets import Masker, SecretMissing
 from towpath.store.contract import ArtifactRow, RunNumber
-from towpath.store.logs import RunLog, StepLog
+from towpath.store.logs import Logs
 
 if TYPE_CHECKING:
     from towpath.steps.contract import Action, Egress
@@ -26,24 +25,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("towpath.performer")
 Now = Callable[[], Micros]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One attempt that is to be performed, with what it needs to know of its run."""
-
-    number: RunNumber
-    run: RunId
-    plan: Plan
-    planned: PlanStep
-    environment: str
-    command: PerformStep
-    started_by: str
-
-    @property
-    def place(self) -> str:
-        """The environment in which the step runs."""
-        return self.command.work.environment or self.environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +38,14 @@ class Tools:
     environment_base: EnvironmentBase
     project: FilePath
     workspaces: FilePath
-    logs: Callable[[RunNumber], RunLog]
-    keep_artifact: Callable[[FilePath, ArtifactRow], ArtifactRow]
+    logs: Logs
+    keep_artifact: Callable[[FilePath, ArtifactRow], None]
     """Copies a file into the store; size and digest of the row are filled in."""
     labels: frozenset[str] = frozenset()
     """What `runs_on` may ask for here."""
-    environment_variables: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    environment_variables: Mapping[str, Mapping[str, str]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     """Variables that an environment of towpath.yaml gives to its scripts."""
 
 
@@ -71,7 +54,6 @@ class Performer:
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
-        self._logs: dict[RunNumber, RunLog] = {}
 
     def perform_now(self, order: Order, *, at: Now) -> StepEnded | None:
         """Performs an instant action at once; None for everything that needs time."""
@@ -84,7 +66,7 @@ class Performer:
 
     async def perform(self, order: Order, *, at: Now) -> StepEnded:
         """Performs the attempt to its end; being cancelled means that nothing of it is left when this ends."""
-        log = AttemptLog(self, order)
+        log = self.log_for(order)
         try:
             outputs, error, done = await self._perform(order, log)
         except StepError as problem:
@@ -96,35 +78,34 @@ class Performer:
             outputs, error, done = {}, _error_of(problem), None
         except Exception as problem:
             _LOG.exception("performer.step_crashed run=%s path=%s", order.number, order.command.path)
-            outputs, error, done = {}, Error(kind="invalid", message=f"{type(problem).__name__}: {problem}"), None
-        finally:
-            log.close()
+            outputs, error, done = (
+                {},
+                Error(kind="invalid", message=f"{type(problem).__name__}: {problem}"),
+                None,
+            )
         return self.ended(order, at(), outputs, error, done)
 
     def stopped(self, order: Order, *, at: Micros) -> StepEnded:
         """How an attempt ended that was stopped."""
         return self.ended(order, at, {}, Error(kind="cancelled", message="it was stopped"), None)
 
-    def run_ended(self, run: RunId) -> None:
-        """Forgets what was kept for a run, and removes its empty workspace."""
-        folder = self.tools.workspaces / run
+    def log_for(self, order: Order) -> AttemptLog:
+        """The log of an attempt."""
+        secrets = self.tools.secrets
+        return AttemptLog(self.tools.logs, order, lambda: secrets.masker_for(order.plan, order.place))
+
+    def run_ended(self, number: RunNumber, run: RunId) -> None:
+        """Lets go of what was kept for a run, and removes its workspace where it is empty."""
+        self.tools.logs.close_run(number)
         try:
-            folder.rmdir()
+            (self.tools.workspaces / run).rmdir()
         except OSError:
             return
-
-    def log_of(self, number: RunNumber) -> RunLog:
-        """The log of a run."""
-        log = self._logs.get(number)
-        if log is None:
-            if len(self._logs) > _LOGS_KEPT_MAX:
-                self._logs.pop(next(iter(self._logs)))
-            log = self._logs[number] = self.tools.logs(number)
-        return log
 
     async def close(self) -> None:
         """Ends what still runs."""
         await self.tools.processes.close()
+        self.tools.logs.close()
 
     async def _perform(
         self, order: Order, log: AttemptLog
@@ -166,40 +147,6 @@ class Performer:
         )
 
 
-_LOGS_KEPT_MAX = 1_000
-
-
-class AttemptLog:
-    """The log of one attempt; its files are made when the first line comes."""
-
-    __slots__ = ("_log", "_order", "_performer")
-
-    def __init__(self, performer: Performer, order: Order) -> None:
-        self._performer = performer
-        self._order = order
-        self._log: StepLog | None = None
-
-    def write(self, stream: str, data: bytes) -> None:
-        """Appends what a process wrote, masked already."""
-        self._open().write(stream, data)  # type: ignore[arg-type] # the runner's names are the log's
-
-    def say(self, text: str) -> None:
-        """Appends what Towpath or an action says; it is masked here."""
-        masker = self._performer.tools.secrets.masker_for(self._order.plan, self._order.place)
-        self._open().say(masker.text(text))
-
-    def close(self) -> None:
-        """No more will come."""
-        if self._log is not None:
-            self._log.close()
-
-    def _open(self) -> StepLog:
-        if self._log is None:
-            command = self._order.command
-            self._log = self._performer.log_of(self._order.number).step(command.path, command.attempt)
-        return self._log
-
-
 def _masked(masker: Masker, outputs: Mapping[str, Json]) -> Mapping[str, Json]:
     if not outputs or not masker:
         return outputs
@@ -236,4 +183,3 @@ def _error_of(problem: TowpathError) -> Error:
 def _outputs_of(problem: StepError) -> Mapping[str, Json]:
     outputs: Mapping[str, Json] = getattr(problem, "outputs", {})
     return outputs
-

@@ -26,7 +26,8 @@ from towpath.steps.processes.environment import SEARCH_PATH
 from towpath.store.contract import ArtifactRow
 
 if TYPE_CHECKING:
-    from towpath.engines.performing.performer import AttemptLog, Order, Performer
+    from towpath.engines.performing.orders import AttemptLog, Order
+    from towpath.engines.performing.performer import Performer
 
 ARTIFACTS_MAX = 1_000
 """Files that one attempt may keep."""

@@ -50,7 +50,9 @@ class SecretsInUse:
         """The environment, inputs and standard input of a step with its secrets put in."""
         env, with_, stdin = dict(work.env), _copy(work.with_), work.stdin
         for use in work.secrets:
-            text = "".join(part if kind == "text" else self.value(part, environment) for kind, part in use.parts)
+            text = "".join(
+                part if kind == "text" else self.value(part, environment) for kind, part in use.parts
+            )
             where, *at = use.at
             if where == "stdin":
                 stdin = text

@@ -1,0 +1,347 @@
+"""The one place where things are plugged together: settings in, an `App` out.
+
+Everything is made when it is first asked for, so that a command which only reads a list opens no engine and loads no action.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from towpath.core import continuing, stimuli
+from towpath.core.events import AnyEvent
+from towpath.core.run import Carried, Json, Run
+from towpath.definition import loader, model, projects
+from towpath.definition.inputs import complete_inputs
+from towpath.engines.clock import Clock, WallClock
+from towpath.engines.contract import StartRequest
+from towpath.engines.history import Plans, load_run
+from towpath.errors import NotFound, Refused
+from towpath.settings import Settings
+from towpath.store import encoding
+from towpath.store.contract import ArtifactRow, Definition, Life, OwnerRow, RunRow
+from towpath.store.folder import DataFolder
+
+if TYPE_CHECKING:
+    from towpath.definition.actions import ActionCards
+    from towpath.engines.embedded import EmbeddedEngine
+    from towpath.engines.performing import Tools
+    from towpath.steps.catalogue import Catalogue
+    from towpath.steps.contract import Egress, HttpRequest, HttpResponse
+    from towpath.steps.secrets import SealedSecrets, SecretChain, SecretProvider
+    from towpath.store.artifacts import Artifacts
+    from towpath.store.logs import Logs
+    from towpath.store.reader import SqliteReader
+    from towpath.store.sqlite import SqliteStore
+
+REPLY_SECONDS = 10.0
+"""How long one who leaves a letter waits for the owner's answer."""
+REPLY_LOOK_SECONDS = 0.02
+
+
+class App:
+    """A project with its data folder, ready to be used by the command line or the server."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or WallClock()
+        self.folder = DataFolder(settings.data)
+
+    # What there is.
+
+    @functools.cached_property
+    def project(self) -> loader.Project:
+        """The project; raises DefinitionError where towpath.yaml has errors."""
+        return loader.load_project(self.settings.project)
+
+    @functools.cached_property
+    def catalogue(self) -> Catalogue:
+        """Every action that can be used."""
+        from towpath.steps.catalogue import Catalogue  # noqa: PLC0415 - not every command needs it
+
+        return Catalogue.load(self.settings.project)
+
+    @property
+    def cards(self) -> ActionCards:
+        """The cards of all actions."""
+        return self.catalogue.cards()
+
+    @functools.cached_property
+    def plans(self) -> Plans:
+        """Definitions laid out."""
+        return Plans(_IdempotentActions(self))
+
+    @functools.cached_property
+    def store(self) -> SqliteStore:
+        """The store, open for writing; the data folder is made where there is none."""
+        from towpath.store.sqlite import open_store  # noqa: PLC0415 - not every command needs it
+
+        return open_store(self.settings.data)
+
+    @functools.cached_property
+    def reader(self) -> SqliteReader:
+        """The store, for reading only."""
+        from towpath.store.sqlite import open_reader  # noqa: PLC0415 - not every command needs it
+
+        return open_reader(self.settings.data)
+
+    @functools.cached_property
+    def logs(self) -> Logs:
+        """What steps print."""
+        from towpath.store.logs import Logs  # noqa: PLC0415 - not every command needs it
+
+        return Logs(self.folder.logs)
+
+    @functools.cached_property
+    def artifacts(self) -> Artifacts:
+        """The files that steps keep."""
+        from towpath.store.artifacts import Artifacts  # noqa: PLC0415 - not every command needs it
+
+        return Artifacts(self.folder.artifacts)
+
+    @functools.cached_property
+    def sealed_secrets(self) -> SealedSecrets:
+        """The encrypted store of `tow secrets`."""
+        from towpath.steps.secrets import SealedSecrets  # noqa: PLC0415 - not every command needs it
+
+        return SealedSecrets(
+            path=self.settings.data / "secrets.json", key_path=self.folder.keys / "secrets.key"
+        )
+
+    @functools.cached_property
+    def secrets(self) -> SecretChain:
+        """Where the secrets of steps come from, in the order of towpath.yaml."""
+        from towpath.steps.secrets import SecretChain  # noqa: PLC0415 - not every command needs it
+
+        providers = tuple(self._provider(provider) for provider in self.project.file.secrets.providers)
+        return SecretChain(providers=providers)
+
+    def _provider(self, provider: object) -> SecretProvider:
+        from towpath.steps.secrets import EnvironmentSecrets, FileSecrets  # noqa: PLC0415 - as above
+
+        env, file = getattr(provider, "env", None), getattr(provider, "file", None)
+        if env is not None:
+            return EnvironmentSecrets(environ=os.environ, prefix=env.prefix)
+        if file is not None:
+            return FileSecrets(folder=self.settings.project / file.folder)
+        if getattr(provider, "sealed", None) is not None:
+            return self.sealed_secrets
+        raise Refused(
+            "towpath.yaml names a secret provider that this version cannot use",
+            help="use env, file or sealed under `secrets: providers:`",
+        )
+
+    # Workflows.
+
+    def find(self, name: str) -> loader.Loaded:
+        """The workflow of a file or of a name in the project, checked; raises DefinitionProblems or NotFound."""
+        path = Path(name)
+        if not path.is_file():
+            found = self.project.find_workflow(name)
+            if found is None:
+                raise NotFound(
+                    f"there is no workflow {name!r}, and no such file",
+                    help=_names(self.project.workflows)
+                    or f"{self.settings.project / 'workflows'} has no workflows",
+                )
+            path = found
+        return loader.load_workflow(path, path=_shown(path), project=self.project, cards=self.cards)
+
+    def request(
+        self, loaded: loader.Loaded, inputs: Mapping[str, Json], *, started_by: str | None = None
+    ) -> StartRequest:
+        """A start of a workflow, its inputs completed and judged; texts may stand for other types."""
+        workflow = loaded.workflow
+        return StartRequest(
+            workflow=workflow,
+            definition=Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path),
+            inputs=complete_inputs(workflow.inputs, inputs, is_text=True),
+            started_by=started_by or f"user:{self.settings.user}",
+        )
+
+    def continued(self, row: RunRow, reason: str, *, started_by: str | None = None) -> StartRequest:
+        """A new run that goes on from an ended one (`retry`), undoes it (`rollback`) or repeats it (`rerun`)."""
+        if row.is_open:
+            raise Refused(
+                f"run {row.number} has not ended: {row.summary.status}",
+                help=f"`tow cancel {row.number}` ends it, `tow show {row.number}` tells what it waits for",
+            )
+        run = load_run(self.reader, row, self.plans)
+        workflow: model.Workflow = run.plan.workflow
+        carried: tuple[Carried, ...] = ()
+        if reason == "retry":
+            carried = continuing.carried_for_retry(run)
+        elif reason == "rollback":
+            carried = continuing.carried_for_rollback(run)
+        return StartRequest(
+            workflow=workflow,
+            definition=self.reader.definition(row.definition),
+            inputs=run.inputs,
+            started_by=started_by or f"user:{self.settings.user}",
+            event=run.event,
+            mode="rollback" if reason == "rollback" else "forward",
+            continues=run.id if carried else None,
+            carried=carried,
+            origin=row.number,
+            origin_reason=reason,  # type: ignore[arg-type] # one of the three
+        )
+
+    # Runs.
+
+    def engine(self, command: str) -> EmbeddedEngine:
+        """An engine of this process; it becomes an owner of runs when it is entered."""
+        from towpath.engines.embedded import EmbeddedEngine  # noqa: PLC0415 - not every command needs it
+        from towpath.engines.performing import Performer  # noqa: PLC0415 - as above
+
+        return EmbeddedEngine(
+            self.store,
+            plans=self.plans,
+            performer=Performer(self._tools()),
+            library=_ProjectLibrary(self),
+            clock=self.clock,
+            command=command,
+            performing_max=self.settings.performing_max,
+            base_url=self.settings.base_url,
+        )
+
+    def run(self, name: str) -> tuple[RunRow, Run]:
+        """A run by number, id, beginning of an id, or `last`, as the journal has it now."""
+        row = self.reader.run(name)
+        return row, load_run(self.reader, row, self.plans)
+
+    def events(self, row: RunRow, *, after: int = 0) -> Iterator[tuple[int, AnyEvent]]:
+        """The events of a run with their sequences, in order."""
+        for sequence, _, record in self.reader.events(row.number, after=after):
+            yield sequence, encoding.decode(record)
+
+    def owner_of(self, row: RunRow) -> OwnerRow | None:
+        """The process that drives, or drove, an open run."""
+        return next((owner for owner in self.store.owners.owners() if owner.id == row.owner), None)
+
+    def tell(self, row: RunRow, stimulus: stimuli.AnyStimulus) -> None:
+        """Has the owner of a run told something, and waits until it is durable; raises Refused."""
+        from towpath.engines.embedded import mailroom  # noqa: PLC0415 - not every command needs it
+
+        if not row.is_open:
+            raise Refused(
+                f"run {row.number} has ended: {row.summary.status}",
+                help=f"`tow retry {row.number}`, `tow rerun {row.number}` and `tow rollback {row.number}` start new runs",
+            )
+        if row.owner is None or self.store.owners.life(row.owner) is not Life.ALIVE:
+            raise Refused(
+                f"nobody drives run {row.number}: its owner died",
+                help=f"`tow resume {row.number}` goes on with it",
+            )
+        letter = self.store.mailbox.post(row.number, mailroom.write_letter(stimulus))
+        until = time.monotonic() + REPLY_SECONDS
+        while time.monotonic() < until:
+            message = self.store.mailbox.message(letter)
+            if message.reply is not None:
+                reply = mailroom.read_reply(message.reply)
+                if reply.refused:
+                    raise Refused(reply.refused, help=reply.help)
+                return
+            time.sleep(REPLY_LOOK_SECONDS)
+        raise Refused(
+            f"the owner of run {row.number} did not answer within {REPLY_SECONDS:g} s",
+            help="it has the letter and will read it; `tow show` tells what came of it",
+        )
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        return self.clock.now()
+
+    def close(self) -> None:
+        """Closes what was opened."""
+        for name in ("store", "reader", "logs"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
+
+    def _tools(self) -> Tools:
+        from towpath.engines.performing import Tools  # noqa: PLC0415 - not every command needs it
+        from towpath.engines.performing.secrets_in_use import SecretsInUse  # noqa: PLC0415 - as above
+        from towpath.steps.processes import EnvironmentBase, ProcessRunner  # noqa: PLC0415 - as above
+
+        environments = self.project.file.environments
+        return Tools(
+            processes=ProcessRunner(),
+            actions=self.catalogue.get,
+            secrets=SecretsInUse(self.secrets, {name: env.secrets for name, env in environments.items()}),
+            egress=_LazyEgress(),
+            environment_base=EnvironmentBase.of_host(os.environ, let_through=("VIRTUAL_ENV",)),
+            project=self.settings.project,
+            workspaces=self.folder.workspaces,
+            logs=self.logs,
+            keep_artifact=self._keep_artifact,
+            labels=frozenset({"local", os.uname().nodename, sys.platform}),
+            environment_variables=MappingProxyType({name: env.vars for name, env in environments.items()}),
+        )
+
+    def _keep_artifact(self, path: Path, row: ArtifactRow) -> None:
+        import dataclasses  # noqa: PLC0415 - only here
+
+        kept = self.artifacts.keep_file(path)
+        self.store.keep_artifact(
+            dataclasses.replace(row, digest=kept.digest, size=kept.size, kept_at=self.clock.now())
+        )
+
+
+def build(settings: Settings, *, clock: Clock | None = None) -> App:
+    """Plugs everything together."""
+    return App(settings, clock=clock)
+
+
+class _ProjectLibrary:
+    """The project's workflows, as they are now."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def find(self, name: str) -> tuple[model.Workflow, Definition]:
+        """The current version of a workflow; raises NotFound or DefinitionError."""
+        loaded = self._app.find(name)
+        return loaded.workflow, Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path)
+
+
+class _IdempotentActions:
+    """Which actions may be repeated; asked only where an outcome is unknown."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def __contains__(self, name: object) -> bool:
+        catalogue = self._app.catalogue
+        return isinstance(name, str) and name in catalogue and catalogue.card(name).idempotent
+
+
+class _LazyEgress:
+    """The guarded HTTP client, made at the first request."""
+
+    @functools.cached_property
+    def _egress(self) -> Egress:
+        from towpath.steps.egress import GuardedEgress  # noqa: PLC0415 - not every run makes requests
+
+        return GuardedEgress()
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Sends one request."""
+        return await self._egress.send(request)
+
+
+def _shown(path: Path) -> str:
+    """A path as people would type it from here."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _names(workflows: Mapping[str, projects.Head]) -> str:
+    return f"there are: {', '.join(sorted(workflows))}" if workflows else ""

@@ -1,0 +1,57 @@
+"""What a performer is given, and the log that it writes while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from towpath.core.commands import PerformStep
+from towpath.core.plan import Plan, PlanStep
+from towpath.core.run import RunId
+from towpath.steps.secrets import Masker
+from towpath.store.contract import RunNumber
+from towpath.store.logs import Logs, StepLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One attempt that is to be performed, with what it needs to know of its run."""
+
+    number: RunNumber
+    run: RunId
+    plan: Plan
+    planned: PlanStep
+    environment: str
+    command: PerformStep
+    started_by: str
+
+    @property
+    def place(self) -> str:
+        """The environment in which the step runs."""
+        return self.command.work.environment or self.environment
+
+
+class AttemptLog:
+    """The log of one attempt; it costs nothing until the first line comes."""
+
+    __slots__ = ("_log", "_logs", "_masker", "_order")
+
+    def __init__(self, logs: Logs, order: Order, masker: Callable[[], Masker]) -> None:
+        self._logs = logs
+        self._masker = masker
+        self._order = order
+        self._log: StepLog | None = None
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Appends what a process wrote, masked already."""
+        self._open().write(stream, data)  # type: ignore[arg-type] # the runner's names are the log's
+
+    def say(self, text: str) -> None:
+        """Appends what Towpath or an action says; it is masked here."""
+        self._open().say(self._masker().text(text))
+
+    def _open(self) -> StepLog:
+        if self._log is None:
+            command = self._order.command
+            self._log = self._logs.step(self._order.number, command.path, command.attempt)
+        return self._log
