@@ -1,0 +1,259 @@
+"""What happened in a run, fact by fact, in the words of an operator; the same words serve a pipe while the run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from towpath.cli.views import words
+from towpath.cli.views.lines import Line, Role, Span, first_line, line, safe
+from towpath.core import events
+from towpath.core.evolve import parent_path
+from towpath.core.run import Error, Micros, Path
+
+_STATUS_ROLES: dict[str, Role] = {
+    "succeeded": "good",
+    "partially_succeeded": "warn",
+    "rolled_back": "warn",
+    "cancelled": "warn",
+    "skipped": "dim",
+    "queued": "dim",
+    "running": "busy",
+    "waiting": "warn",
+}
+
+
+def status_span(status: str) -> Span:
+    """A run's status in its colour."""
+    return status, _STATUS_ROLES.get(status, "bad")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing that happened."""
+
+    at: Micros
+    path: Path
+    text: str
+    role: Role = "plain"
+    by: str = ""
+    """Who did it, when it was a person."""
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether it is told even of one among ten thousand items."""
+        return self.role in ("bad", "warn", "ask") or bool(self.by)
+
+
+class Teller:
+    """Tells facts in words; remembers what the words of later facts need."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[Path, tuple[int, Micros]] = {}
+        """Attempt and start of what is being performed."""
+        self._began: dict[Path, Micros] = {}
+        self._told: set[Path] = set()
+        """Steps whose failure was told already: their end says nothing new."""
+        self._frames: set[Path] = set()
+
+    def tell(self, facts: Iterable[events.AnyEvent]) -> Iterator[Entry]:
+        """The entries of facts, in their order."""
+        for fact in facts:
+            entry = self._entry(fact)
+            if entry is not None:
+                yield entry
+
+    def _entry(self, fact: events.AnyEvent) -> Entry | None:  # noqa: PLR0911, C901 - one line for each event
+        match fact:
+            case events.RunAccepted():
+                return self._accepted(fact)
+            case events.RunAdmitted():
+                return Entry(at=fact.at, path="", text="has its place and begins")
+            case events.StepStarted():
+                return self._started(fact)
+            case events.StepRetrying():
+                return self._retrying(fact)
+            case events.WaitStarted():
+                return self._waits(fact)
+            case events.PeopleAsked():
+                return self._asks(fact)
+            case events.AnswerGiven():
+                return self._answered(fact)
+            case events.BodyEnded():
+                return self._body_ended(fact)
+            case events.PhaseStarted():
+                return self._phase(fact)
+            case events.FailureSettled():
+                return self._settled(fact)
+            case events.StepUndone():
+                return self._undone(fact)
+            case events.StepEnded():
+                return self._ended(fact)
+            case events.StepsReset():
+                return self._reset(fact)
+            case events.StopRequested():
+                return self._stop(fact)
+            case events.SignalReceived():
+                text = f"{fact.kind} {safe(fact.name)} came"
+                return Entry(at=fact.at, path="", text=text, by=safe(fact.by))
+            case events.RunEnded():
+                return self._run_ended(fact)
+            case _:
+                return None
+
+    def _accepted(self, fact: events.RunAccepted) -> Entry:
+        self._began[""] = fact.at
+        text = "accepted"
+        if fact.mode == "rollback":
+            text += " to undo an ended run"
+        elif fact.continues:
+            text += ", goes on from an ended run"
+        if fact.queued:
+            text += f"; waits for a place in {safe(fact.group or '')}"
+        return Entry(at=fact.at, path="", text=text, by=safe(fact.started_by))
+
+    def _started(self, fact: events.StepStarted) -> Entry | None:
+        self._told.discard(fact.path)
+        if fact.frame:
+            self._frames.add(fact.path)
+            return self._frame_started(fact)
+        if fact.fresh or fact.path not in self._began:
+            self._began[fact.path] = fact.at
+        self._attempts[fact.path] = (fact.attempt, fact.at)
+        if fact.items is not None:
+            return Entry(at=fact.at, path=fact.path, text=f"begins with {words.counted(len(fact.items), 'item')}")
+        if fact.child is not None:
+            return Entry(at=fact.at, path=fact.path, text=f"starts run {fact.child}")
+        if fact.work is None:
+            return None
+        if fact.stage == "check":
+            return Entry(at=fact.at, path=fact.path, text="looks whether it is done already")
+        text = "started" if fact.attempt == 1 else f"attempt {fact.attempt} started"
+        return Entry(at=fact.at, path=fact.path, text=text)
+
+    def _frame_started(self, fact: events.StepStarted) -> Entry | None:
+        self._began[fact.path] = fact.at
+        if fact.frame == "rollback":
+            return Entry(at=fact.at, path=fact.path.removesuffix("~rollback"), text="is being rolled back", role="warn")
+        return None
+
+    def _retrying(self, fact: events.StepRetrying) -> Entry:
+        text = f"failed: {_message(fact.error)}; attempt {fact.attempt} in {words.duration(fact.due - fact.at)}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="warn")
+
+    def _waits(self, fact: events.WaitStarted) -> Entry:
+        awaited = fact.awaited
+        if awaited.kind == "time" and awaited.due is not None:
+            text = f"waits {words.duration(awaited.due - fact.at)}, until {words.clock(awaited.due)}"
+        else:
+            text = f"waits for the {awaited.kind} {safe(awaited.name)}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="warn")
+
+    def _asks(self, fact: events.PeopleAsked) -> Entry:
+        whom = f" {safe(', '.join(fact.question.who))}" if fact.question.who else ""
+        text = f"asks{whom}: {first_line(fact.question.text)}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="ask")
+
+    def _answered(self, fact: events.AnswerGiven) -> Entry:
+        answer = fact.answer
+        text = f"answered: {safe(answer.decision)}"
+        if answer.comment:
+            text += f" — {first_line(answer.comment)}"
+        return Entry(at=fact.at, path=fact.path, text=text, by=safe(answer.by))
+
+    def _body_ended(self, fact: events.BodyEnded) -> Entry | None:
+        if fact.outcome != "failed" or fact.path in self._frames or not fact.path:
+            return None
+        if fact.error is None or fact.error.step != fact.path:
+            return None
+        self._told.add(fact.path)
+        text = f"failed{self._took(fact.path, fact.at)}: {_message(fact.error)}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="bad")
+
+    def _phase(self, fact: events.PhaseStarted) -> Entry | None:
+        if fact.phase == "rollback":
+            text = f"rolls back {safe(', '.join(fact.undo))}"
+            return Entry(at=fact.at, path=fact.path, text=text, role="warn")
+        if fact.phase == "finally":
+            return Entry(at=fact.at, path=fact.path, text="begins its last steps")
+        if fact.phase in ("catch", "on_failure"):
+            return Entry(at=fact.at, path=fact.path, text="handles the failure", role="warn")
+        return None
+
+    def _settled(self, fact: events.FailureSettled) -> Entry:
+        text = {
+            "caught": "recovered, and goes on",
+            "continued": "may fail: the run goes on",
+            "skipped": "was passed over",
+        }[fact.how]
+        return Entry(at=fact.at, path=fact.path, text=text, role="warn", by=safe(fact.by))
+
+    def _undone(self, fact: events.StepUndone) -> Entry:
+        took = self._took(f"{fact.path}~rollback", fact.at)
+        text, role = {
+            "rolled_back": (f"rolled back{took}", "warn"),
+            "by_hand": ("was undone by hand", "warn"),
+            "given_up": ("its rollback was given up", "bad"),
+        }[fact.how]
+        return Entry(at=fact.at, path=fact.path, text=text, role=role, by=safe(fact.by))  # type: ignore[arg-type] # roles of the table
+
+    def _ended(self, fact: events.StepEnded) -> Entry | None:
+        if fact.path in self._frames or fact.frame or fact.path in self._told:
+            return None
+        if fact.reason == "carried":
+            return Entry(at=fact.at, path=fact.path, text="was done in the run before", role="dim")
+        took = self._took(fact.path, fact.at)
+        match fact.status:
+            case "succeeded":
+                why = f" ({safe(fact.reason)})" if fact.reason else ""
+                return Entry(at=fact.at, path=fact.path, text=f"succeeded{took}{why}", role="good")
+            case "skipped":
+                why = _SKIPPED.get(fact.reason, safe(fact.reason))
+                return Entry(at=fact.at, path=fact.path, text=f"skipped: {why}", role="dim")
+            case "cancelled":
+                return Entry(at=fact.at, path=fact.path, text=f"cancelled{took}", role="warn")
+            case _:
+                return Entry(at=fact.at, path=fact.path, text=f"failed{took}", role="bad")
+
+    def _reset(self, fact: events.StepsReset) -> Entry:
+        text = f"will run again: {safe(', '.join(fact.paths))}"
+        if fact.comment:
+            text += f" — {first_line(fact.comment)}"
+        return Entry(at=fact.at, path=parent_path(fact.paths[0]) or "", text=text, role="warn", by=safe(fact.by))
+
+    def _stop(self, fact: events.StopRequested) -> Entry | None:
+        if fact.reason == "ended":
+            return None
+        how = "" if fact.rollback is None else " and is undone" if fact.rollback else " and is left as it is"
+        text = f"is being stopped: {safe(fact.reason)}{how}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="warn", by=safe(fact.by))
+
+    def _run_ended(self, fact: events.RunEnded) -> Entry:
+        text = f"ended: {fact.status}{self._took('', fact.at)}"
+        if fact.message:
+            text += f" — {first_line(fact.message)}"
+        return Entry(at=fact.at, path="", text=text, role=status_span(fact.status)[1])
+
+    def _took(self, path: Path, at: Micros) -> str:
+        began = self._began.get(path)
+        return "" if began is None else f" after {words.duration(at - began)}"
+
+
+def _message(error: Error) -> str:
+    return first_line(error.message) or error.kind
+
+
+_SKIPPED = {"condition": "its `if` does not hold", "already_done": "it is done already"}
+
+
+def entry_line(entry: Entry, *, path_width: int = 0) -> Line:
+    """One entry as a line: when, where, what, who."""
+    path = safe(entry.path) or "run"
+    return line(
+        (words.clock(entry.at), "dim"),
+        "  ",
+        (f"{path:<{path_width}}", "name"),
+        "  ",
+        (entry.text, entry.role),
+        (f"  ({entry.by})" if entry.by else "", "dim"),
+    )
