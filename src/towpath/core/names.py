@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from towpath.core.plan import Plan, PlanStep
-from towpath.core.run import ROOT, Json, Micros, Node, Path, Run
+from towpath.core.run import ROOT, Error, Json, Micros, Node, Path, Run
 from towpath.core.values import Reference
 from towpath.errors import ExpressionError
 
@@ -120,10 +120,10 @@ def _steps(run: Run, path: Path, reference: Reference, names: dict[str, Any]) ->
     if field == "items" or (field is None and planned.kind == "each"):
         entry["items"] = _items(run, node, planned)
     if field != "items":
-        entry.update(step_view(node))
+        entry.update(step_view(run, node))
 
 
-def step_view(node: Node | None) -> dict[str, Json]:
+def step_view(run: Run, node: Node | None) -> dict[str, Json]:
     """What `steps.<id>` shows of a node."""
     if node is None:
         return {"status": "pending", "outputs": {}, "attempts": 0, "decided": False}
@@ -134,7 +134,7 @@ def step_view(node: Node | None) -> dict[str, Json]:
         "decided": bool(node.outputs and "decision" in node.outputs),
     }
     if node.error is not None:
-        view["error"] = error_view(node)
+        view["error"] = error_view(run, node)
     if node.started_at:
         view["started_at"] = iso(node.started_at)
     if node.ended_at:
@@ -142,8 +142,8 @@ def step_view(node: Node | None) -> dict[str, Json]:
     return view
 
 
-def error_view(node: Node) -> dict[str, Json]:
-    """What `error` shows of a node's error."""
+def error_view(run: Run, node: Node) -> dict[str, Json]:
+    """What `error` shows of a node's error; the outputs are those of the step that failed."""
     error = node.error
     if error is None:
         return {}
@@ -151,11 +151,18 @@ def error_view(node: Node) -> dict[str, Json]:
         "kind": error.kind,
         "message": error.message,
         "step": error.step,
-        "outputs": {} if error.outputs is None else error.outputs,
+        "outputs": _failed_outputs(run, error),
     }
     if error.exit_code is not None:
         view["exit_code"] = error.exit_code
     return view
+
+
+def _failed_outputs(run: Run, error: Error) -> Mapping[str, Json]:
+    if error.outputs is not None:
+        return error.outputs
+    failed = run.nodes.get(error.step)
+    return {} if failed is None or failed.outputs is None else failed.outputs
 
 
 def dynamic_path(run: Run, path: Path, planned: PlanStep) -> Path | None:
@@ -205,7 +212,7 @@ def _item_view(run: Run, frame: Path, key: str, body: list[PlanStep]) -> dict[st
     node = run.nodes.get(frame)
     view: dict[str, Json] = {"key": key, "status": node.status if node is not None else "pending"}
     for child in body:
-        view[child.key] = step_view(run.nodes.get(f"{frame}/{child.key}"))
+        view[child.key] = step_view(run, run.nodes.get(f"{frame}/{child.key}"))
     return view
 
 
@@ -214,12 +221,12 @@ def _error(run: Run, path: Path, reference: Reference, names: dict[str, Any]) ->
     scope = node
     if node is not None and node.error is None:
         scope = next((n for n in _outwards(run, node.path) if n.error is not None), None)
-    names["error"] = error_view(scope) if scope is not None else {}
+    names["error"] = error_view(run, scope) if scope is not None else {}
 
 
 def _step(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:  # noqa: ARG001 - one shape
     node = _handled(run, path, ("rollback",))
-    names["step"] = step_view(node)
+    names["step"] = step_view(run, node)
 
 
 def _handled(run: Run, path: Path, handlers: tuple[str, ...]) -> Node | None:

@@ -183,9 +183,8 @@ def _failed(
         message=error.message,
         step=node.path,
         exit_code=error.exit_code,
-        outputs=outputs or None,
     )
-    due = _retry_due(turn, node, planned, error)
+    due = _retry_due(turn, node, planned, error, outputs)
     if due is None:
         flow.settle(turn, node.path, "failed", outputs=outputs, error=error)
     else:
@@ -194,7 +193,9 @@ def _failed(
         )
 
 
-def _retry_due(turn: Turn, node: Node, planned: PlanStep, error: Error) -> int | None:
+def _retry_due(
+    turn: Turn, node: Node, planned: PlanStep, error: Error, outputs: Mapping[str, Json]
+) -> int | None:
     retry = planned.step.retry if planned.step is not None else None
     if retry is None:
         return None
@@ -204,7 +205,7 @@ def _retry_due(turn: Turn, node: Node, planned: PlanStep, error: Error) -> int |
             "message": error.message,
             "step": error.step,
             "exit_code": -1 if error.exit_code is None else error.exit_code,
-            "outputs": error.outputs or {},
+            "outputs": outputs,
         }
         try:
             if not turn.holds(planned.retry_when, node.path, {"error": seen}):

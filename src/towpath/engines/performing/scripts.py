@@ -145,10 +145,11 @@ def error_of(result: ProcessResult) -> Error | None:
         EndedBy.SPAWN_ERROR: "invalid",
         EndedBy.LOST: "interrupted",
     }[result.ended_by]
-    message = result.message or f"exit code {result.exit_code}"
-    last = _last_line(result)
-    if kind == "exit" and last:
-        message = f"{message.removesuffix('.')}: {last}"
+    message = result.message
+    if kind == "exit":
+        ending = f"exit code {result.exit_code}" if result.signal is None else message.removesuffix(".")
+        last = _last_line(result)
+        message = f"{ending}: {last}" if last else ending
     return Error(kind=kind, message=message[:MESSAGE_CHARS_MAX], exit_code=result.shell_exit_code)
 
 
