@@ -77,6 +77,7 @@ class LocalServer:
 
     answers: dict[str, bytes | Answer] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
+    fallback: Answer | None = None
     port: int = 0
     scheme: str = "http"
     connections: set[asyncio.Task[None]] = field(default_factory=set)
@@ -110,7 +111,7 @@ class LocalServer:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             seen = Seen(method, target, headers, body)
             self.seen.append(seen)
-            answer = self.answers.get(target.partition("?")[0], reply(404, b"nothing here"))
+            answer = self.answers.get(target.partition("?")[0], self.fallback or reply(404, b"nothing here"))
             if callable(answer):
                 await answer(seen, writer)
             else:
@@ -181,7 +182,7 @@ def certificate_for(name: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
     return context, public
 
 
-def picture(folder: Path) -> dict[str, str]:
+def picture(folder: Path, *, times: bool = True) -> dict[str, str]:
     """Everything in a folder, to see whether it changed: path → kind, mode, time and content."""
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -190,5 +191,7 @@ def picture(folder: Path) -> dict[str, str]:
             content = str(path.readlink())
         else:
             content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        found[str(path.relative_to(folder))] = f"{told.st_mode:o} {told.st_mtime_ns} {content}"
+        found[str(path.relative_to(folder))] = (
+            f"{told.st_mode:o} {told.st_mtime_ns if times else ''} {content}"
+        )
     return found

@@ -60,6 +60,7 @@ _FRAMING_HEADERS = frozenset(
     ("content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer")
 )
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _METADATA = tuple(
@@ -358,7 +359,7 @@ def _parsed(text: str, *, base: httpx2.URL | None = None) -> httpx2.URL:
         url = httpx2.URL(text) if base is None else base.join(text)
     except (httpx2.InvalidURL, ValueError, TypeError):
         raise ActionFailed(f"{shown!r} is no address.", kind="invalid") from None
-    if url.scheme not in _DEFAULT_PORTS or not url.host:
+    if url.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(url.raw_host.decode("ascii")):
         raise ActionFailed(
             f"The address {shown!r} must start with http:// or https:// and a name.", kind="invalid"
         )

@@ -416,7 +416,11 @@ def _choice_reader(
 
 
 def _union_reader(arguments: tuple[Annotation, ...]) -> abc.Callable[[object, str, list[Problem]], Json]:
+    meant = [argument for argument in arguments if argument is not type(None)]
+
     def read_union(value: object, path: str, problems: list[Problem]) -> Json:
+        if len(meant) == 1 and value is not None:
+            return _read(value, meant[0], path, problems)
         best: list[Problem] | None = None
         for argument in arguments:
             attempt: list[Problem] = []

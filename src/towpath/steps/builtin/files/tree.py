@@ -381,8 +381,9 @@ class _Switch:
             )
         before = _pointed(self.link)
         kept = None if self.inputs.previous is None else at(self.context, self.inputs.previous)
+        kept_target = _pointed(kept) if kept else None
         if before == target:
-            return (), self._answer(changed=False, previous=_pointed(kept) if kept else None)
+            return (), self._answer(changed=False, previous=kept_target)
         detail = f"{before or 'nothing'} → {target}"
         changes = [Change(verb="change" if before else "create", target=str(self.link), detail=detail)]
         if kept and before:
