@@ -74,13 +74,18 @@ Flag: TypeAlias = Annotated[bool, Strict()]
 """`true` or `false`; the text `yes` is neither."""
 Whole: TypeAlias = Annotated[int, Strict()]
 Number: TypeAlias = Annotated[float, Strict()]
-Share: TypeAlias = Annotated[str, BeforeValidator(_static), StringConstraints(pattern=r"^(100|[1-9]?[0-9])%$")]
+Share: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(100|[1-9]?[0-9])%$"), BeforeValidator(_static)]
 """A part of all items, such as `10%`."""
 Duration: TypeAlias = Annotated[
     float,
     BeforeValidator(parse_duration),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$", "examples": ["30s", "1h30m"]}
+        {
+            "type": "string",
+            "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
+            "minLength": 2,
+            "examples": ["30s", "1h30m"],
+        }
     ),
 ]
 Size: TypeAlias = Annotated[
@@ -89,7 +94,7 @@ Size: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+\s*(B|KiB|MiB|GiB|TiB)$", "examples": ["64KiB"]}),
 ]
 Id: TypeAlias = Annotated[
-    str, BeforeValidator(_static), StringConstraints(pattern=ID_PATTERN, max_length=ID_CHARS_MAX)
+    str, StringConstraints(pattern=ID_PATTERN, max_length=ID_CHARS_MAX), BeforeValidator(_static)
 ]
 Condition: TypeAlias = Annotated[str, WithJsonSchema({"type": ["string", "boolean"], "description": "a CEL expression"})]
 """A bare CEL expression that is true or false."""
@@ -98,8 +103,8 @@ Text: TypeAlias = str
 Value: TypeAlias = Any  # JSON, with `${{ … }}` inside its strings; pydantic has no frozen JSON type
 Principal: TypeAlias = Annotated[
     str,
-    BeforeValidator(_static),
     StringConstraints(pattern=r"^(user|group|oncall):[A-Za-z0-9_.@-]+$"),
+    BeforeValidator(_static),
 ]
 """`user:…`, `group:…` or `oncall:…`."""
 
@@ -294,7 +299,7 @@ class UsesStep(Step):
 
     kind: ClassVar[str] = "uses"
 
-    uses: Annotated[str, BeforeValidator(_static), StringConstraints(pattern=ACTION_PATTERN)]
+    uses: Annotated[str, StringConstraints(pattern=ACTION_PATTERN), BeforeValidator(_static)]
     """The action's name, such as `http.request`."""
     with_: Mapping[str, Value] = Field(default_factory=dict, alias="with")
     """The action's inputs."""
@@ -420,7 +425,7 @@ class ParallelStep(Step):
 
 BatchSize: TypeAlias = (
     Annotated[Whole, Field(ge=1)]
-    | Annotated[str, BeforeValidator(_static), StringConstraints(pattern=r"^(100|[1-9][0-9]?)%$")]
+    | Annotated[str, StringConstraints(pattern=r"^(100|[1-9][0-9]?)%$"), BeforeValidator(_static)]
 )
 """A number of items, or a percentage of all."""
 
@@ -673,5 +678,6 @@ class Workflow(Part):
         yield "finally", self.finally_
 
 
-for _class in (*STEP_CLASSES, Branch, Workflow, Question, Step):
+_MODELS: tuple[type[BaseModel], ...] = (*STEP_CLASSES, Branch, Workflow, Question, Step)
+for _class in _MODELS:
     _class.model_rebuild()

@@ -266,7 +266,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-# --- did you mean ------------------------------------------------------------------------------------------------------
+# --- did you mean -------------------------------------------------------------------------------------------
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -296,6 +296,11 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str
     return f"known here: {listed(names)}" if names else ""
 
 
+def article(word: str) -> str:
+    """`a` or `an`, as the word wants it."""
+    return "an" if word[:1] in "aeiou" else "a"
+
+
 LISTED_MAX = 12
 
 
@@ -307,7 +312,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(quoted)
 
 
-# --- text for a terminal -----------------------------------------------------------------------------------------------
+# --- text for a terminal ------------------------------------------------------------------------------------
 
 Paint: TypeAlias = Callable[[str, str], str]
 """Dresses a text for a role: `error`, `warning`, `place`, `code`, `frame`, `help`."""
@@ -373,7 +378,7 @@ def _width(text: str) -> int:
     )
 
 
-# --- for machines ------------------------------------------------------------------------------------------------------
+# --- for machines -------------------------------------------------------------------------------------------
 
 
 def render_json(problems: Sequence[Problem]) -> str:

@@ -33,7 +33,7 @@ USERS_MAX = 10_000
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-# --- words of calendars ------------------------------------------------------------------------------------------------
+# --- words of calendars -------------------------------------------------------------------------------------
 
 
 def parse_time_zone(text: object) -> str:
@@ -160,7 +160,7 @@ Handover: TypeAlias = Annotated[
 ]
 
 
-# --- people ------------------------------------------------------------------------------------------------------------
+# --- people -------------------------------------------------------------------------------------------------
 
 
 class Absence(Part):
@@ -262,7 +262,7 @@ class People(Part):
     """Where groups come from; with `oidc`, names that are not written here may exist all the same."""
 
 
-# --- calendars ---------------------------------------------------------------------------------------------------------
+# --- calendars ----------------------------------------------------------------------------------------------
 
 
 class Span(Part):
@@ -293,7 +293,7 @@ class Calendar(Part):
     """Times in which it is closed whatever the hours say."""
 
 
-# --- environments ------------------------------------------------------------------------------------------------------
+# --- environments -------------------------------------------------------------------------------------------
 
 
 class Approval(Part):
@@ -349,7 +349,7 @@ class Environment(Part):
     """Policies that a run has to pass before it enters."""
 
 
-# --- secrets and channels ----------------------------------------------------------------------------------------------
+# --- secrets and channels -----------------------------------------------------------------------------------
 
 
 class EnvironmentVariables(Part):
@@ -449,7 +449,7 @@ class Channel(Part):
     """Whether it is used for everybody without a contact of their own."""
 
 
-# --- engine, limits, policies, access ----------------------------------------------------------------------------------
+# --- engine, limits, policies, access -----------------------------------------------------------------------
 
 
 class Temporal(Part):

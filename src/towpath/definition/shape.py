@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from towpath.definition import model
-from towpath.definition.problems import Problem, closest, did_you_mean, listed
+from towpath.definition.problems import Problem, article, closest, did_you_mean, listed
 from towpath.definition.source import DataPath, Source, broken_paths, resolve_plain, to_data
 
 SALVAGE_ROUNDS_MAX = 12
@@ -167,7 +167,7 @@ def _is_step_path(path: DataPath) -> bool:
     return len(path) > 1 and isinstance(path[-1], int) and path[-2] in STEP_LISTS
 
 
-# --- pydantic's locations ----------------------------------------------------------------------------------------------
+# --- pydantic's locations -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +277,7 @@ def _shares_a_key(cls: type[BaseModel], value: Mapping[str, object]) -> bool:
     return any(name in value for name in required or _fields(cls))
 
 
-# --- which model stands where ------------------------------------------------------------------------------------------
+# --- which model stands where -------------------------------------------------------------------------------
 
 
 def _fields(cls: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -339,7 +339,7 @@ def _narrowed_for(classes: tuple[type[BaseModel], ...], data: object) -> tuple[t
     return fitting or classes
 
 
-# --- in our own words --------------------------------------------------------------------------------------------------
+# --- in our own words ---------------------------------------------------------------------------------------
 
 TAKES: Mapping[str, tuple[str, str]] = {
     "wait": ("a duration, or one of `until`, `window`, `event`, `signal`", "wait: 10m"),
@@ -418,7 +418,10 @@ class _Wording:
             case "missing":
                 yield self._missing(trouble)
             case "union_tag_not_found" | "union_tag_invalid":
-                yield from self._no_kind(trouble.path)
+                if _is_step_path(_unwrapped(trouble.path)):
+                    yield from self._no_kind(trouble.path)
+                else:
+                    yield self._wrong_type(trouble)
             case "literal_error" | "enum":
                 yield self._not_one_of(trouble)
             case "string_pattern_mismatch":
@@ -450,10 +453,14 @@ class _Wording:
         known = self._known_keys(path[:-1])
         owners = [cls.kind for cls in model.STEP_CLASSES if key in _fields(cls)] if kind else []
         if kind and owners:
-            message = f"a `{kind}` step has no `{key}`"
+            message = f"{article(kind)} `{kind}` step has no `{key}`"
             advice = f"`{key}` belongs to {listed(owners)}"
         else:
-            message = f"there is no key `{key}` here" if not kind else f"a `{kind}` step has no `{key}`"
+            message = (
+                f"there is no key `{key}` here"
+                if not kind
+                else f"{article(kind)} `{kind}` step has no `{key}`"
+            )
             advice = did_you_mean(key, known)
             if " " in key and value[key] is None:
                 advice = "a `,` ends a text without quotes: put the whole text before it in quotes"
@@ -469,7 +476,8 @@ class _Wording:
         if not holder:
             where = "the file needs"
         elif _is_step_path(_unwrapped(holder)):
-            where = f"a `{model.step_kind(_value_at(self._data, holder))}` step needs"
+            kind = model.step_kind(_value_at(self._data, holder)) or ""
+            where = f"{article(kind)} `{kind}` step needs"
         return self._source.problem(
             "missing-key", f"{where} the key `{key}`", *self._key(holder), help=advice
         )
@@ -557,7 +565,7 @@ class _Wording:
         value = _value_at(self._data, trouble.path)
         is_item = bool(trouble.path) and isinstance(trouble.path[-1], int)
         takes = None if is_item else TAKES.get(key)
-        wanted = takes[0] if takes else _TYPES[trouble.type]
+        wanted = takes[0] if takes else _TYPES.get(trouble.type, "something else")
         advice = f"for example: {takes[1]}" if takes else ""
         if trouble.type == "string_type" and isinstance(value, int | float):
             advice = f'put it in quotes: "{self._written(trouble.path)}"'

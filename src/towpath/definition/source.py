@@ -241,7 +241,7 @@ def broken_paths(node: Node, path: DataPath = ()) -> Iterator[DataPath]:
                 yield from broken_paths(entry.value, (*path, entry.key.text))
 
 
-# --- bytes and characters ----------------------------------------------------------------------------------------------
+# --- bytes and characters -----------------------------------------------------------------------------------
 
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
@@ -311,7 +311,7 @@ def _check_characters(source: Source) -> bool:
     return not found
 
 
-# --- events to a tree --------------------------------------------------------------------------------------------------
+# --- events to a tree ---------------------------------------------------------------------------------------
 
 
 class _Unreadable(Exception):  # noqa: N818 - not an error of its own: the problem is told already
@@ -405,7 +405,7 @@ class _Builder:
                 case yaml.SequenceStartEvent():
                     self._open(event, keyed=False)
                 case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                    self._close(event.end_mark.index)
+                    self._close(_end(event))
                 case yaml.AliasEvent():
                     self._alias(event)
                 case yaml.DocumentStartEvent():
@@ -414,7 +414,7 @@ class _Builder:
 
     def _document(self, event: yaml.DocumentStartEvent) -> None:
         self._documents += 1
-        start = event.start_mark.index
+        start = _start(event)
         if self._documents > 1:
             self._source.tell(
                 "several-documents",
@@ -435,7 +435,7 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._count(event)
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _start(event), _end(event)
         broken = self._refuse_tag_and_anchor(event)
         text: str = event.value
         style = event.style or "plain"
@@ -465,7 +465,7 @@ class _Builder:
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         self._count(event)
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _start(event), _end(event)
         self._source.tell(
             "anchor",
             f"`*{event.anchor}` is a YAML alias; the language has none",
@@ -476,7 +476,7 @@ class _Builder:
         self._add(Scalar(start, end, "", None, "plain", broken=True))
 
     def _refuse_tag_and_anchor(self, event: yaml.NodeEvent) -> bool:
-        start = event.start_mark.index
+        start = _start(event)
         tag = getattr(event, "tag", None)
         if tag is not None:
             self._source.tell(
@@ -500,7 +500,7 @@ class _Builder:
     def _open(self, event: yaml.CollectionStartEvent, *, keyed: bool) -> None:
         self._count(event)
         self._refuse_tag_and_anchor(event)
-        start = event.start_mark.index
+        start = _start(event)
         if len(self._stack) >= DEPTH_MAX:
             self._source.tell(
                 "too-deep",
@@ -586,7 +586,7 @@ class _Builder:
     def _count(self, event: yaml.Event) -> None:
         self._values += 1
         if self._values > VALUES_MAX:
-            start = event.start_mark.index
+            start = _start(event)
             self._source.tell(
                 "too-many-values",
                 f"the file has more than {VALUES_MAX:,} keys and values",
@@ -597,11 +597,23 @@ class _Builder:
             raise _Unreadable
 
 
+def _start(event: yaml.Event) -> int:
+    mark = event.start_mark
+    assert mark is not None, "events of a text have marks"
+    return mark.index
+
+
+def _end(event: yaml.Event) -> int:
+    mark = event.end_mark
+    assert mark is not None, "events of a text have marks"
+    return mark.index
+
+
 class _Broken:
     """Stands for a value that has been told as a problem."""
 
 
-# --- the YAML 1.2 core schema ------------------------------------------------------------------------------------------
+# --- the YAML 1.2 core schema -------------------------------------------------------------------------------
 
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -673,7 +685,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
-# --- slips -------------------------------------------------------------------------------------------------------------
+# --- slips --------------------------------------------------------------------------------------------------
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 _PAINT = str.maketrans(dict.fromkeys("{}[],:#&*!|>'\"%@`?", "_"))
@@ -793,7 +805,7 @@ def _explain(character: str, problem: str, context: str) -> tuple[str, str]:
     return f"this is not YAML: {problem or context or 'it cannot be read'}", "check indentation and quotes"
 
 
-# --- from a text back to its place in the file -------------------------------------------------------------------------
+# --- from a text back to its place in the file --------------------------------------------------------------
 
 _ESCAPE_DIGITS = {"x": 2, "u": 4, "U": 8}
 

@@ -146,22 +146,31 @@ def _template_mismatch(schema: Mapping[str, object], text: str) -> str | None:
     except ExpressionError:
         return None
     kind = schema.get("type")
-    if template.is_whole or not isinstance(kind, str) or kind not in _JSON_TYPES or schema_type(schema) == "string":
+    if (
+        template.is_whole
+        or not isinstance(kind, str)
+        or kind not in _JSON_TYPES
+        or schema_type(schema) == "string"
+    ):
         return None
     return f"has to be {_JSON_TYPES[kind][0]}, and text around an expression makes text of it"
 
 
-# --- workflows ---------------------------------------------------------------------------------------------------------
+# --- workflows ----------------------------------------------------------------------------------------------
 
 
 def check_workflow_calls(context: Context) -> None:
     """Tell calls of unknown workflows, wrong inputs of calls, and circles."""
     project = context.project
-    calls = [place for place in context.places if isinstance(place.step, model.WorkflowStep) and not place.stand_in]
+    calls = [
+        place for place in context.places if isinstance(place.step, model.WorkflowStep) and not place.stand_in
+    ]
     if not calls:
         return
     known = dict(project.workflows) if project is not None else {}
-    me = head_of(context.workflow, known[context.workflow.name].path if context.workflow.name in known else _NOWHERE)
+    me = head_of(
+        context.workflow, known[context.workflow.name].path if context.workflow.name in known else _NOWHERE
+    )
     for place in calls:
         assert isinstance(place.step, model.WorkflowStep)
         name = place.step.workflow
@@ -180,7 +189,9 @@ def check_workflow_calls(context: Context) -> None:
 
 def _check_circle(context: Context, calls: list[Place], known: Mapping[str, Head]) -> None:
     name = context.workflow.name
-    waiting = [place for place in calls if isinstance(place.step, model.WorkflowStep) and not place.step.detach]
+    waiting = [
+        place for place in calls if isinstance(place.step, model.WorkflowStep) and not place.step.detach
+    ]
     for place in waiting:
         assert isinstance(place.step, model.WorkflowStep)
         edges = {head.name: list(head.calls) for head in known.values()}

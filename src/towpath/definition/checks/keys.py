@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from towpath.definition import model
 from towpath.definition.checks.context import Context, Place
+from towpath.definition.problems import article
 
 RETRIED = frozenset({"run", "uses"})
 """Kinds of step that have attempts."""
@@ -22,7 +23,19 @@ ONLY_FOR: Mapping[str, frozenset[str]] = {
     "env": frozenset({"run", "uses", "steps", "parallel", "each", "choose", "repeat"}),
     "runs_on": frozenset({"run", "uses", "steps", "parallel", "each", "choose", "repeat"}),
     "timeout": frozenset(
-        {"run", "uses", "wait", "workflow", "steps", "parallel", "each", "choose", "repeat", "approve", "task"}
+        {
+            "run",
+            "uses",
+            "wait",
+            "workflow",
+            "steps",
+            "parallel",
+            "each",
+            "choose",
+            "repeat",
+            "approve",
+            "task",
+        }
     ),
 }
 """Common keys that only some kinds of step can follow."""
@@ -57,7 +70,7 @@ def _check_kind(context: Context, place: Place) -> None:
         if key in place.step.model_fields_set and place.kind not in kinds:
             context.tell(
                 "key-without-effect",
-                f"a `{place.kind}` step cannot follow `{key}`",
+                f"{article(place.kind)} `{place.kind}` step cannot follow `{key}`",
                 (*place.path, key),
                 of_key=True,
                 help=_ADVICE.get(key, "remove it"),
@@ -140,7 +153,9 @@ def _check_rungs(context: Context, place: Place, step: model.Question) -> None:
     for position, rung in enumerate(step.escalate):
         path = (*place.path, "escalate", position, "after")
         if rung.after <= earlier:
-            context.tell("out-of-range", "rungs come in the order of their times", path, help="sort them by `after`")
+            context.tell(
+                "out-of-range", "rungs come in the order of their times", path, help="sort them by `after`"
+            )
         elif step.answer_within is not None and rung.after >= step.answer_within:
             context.tell(
                 "out-of-range",
@@ -159,9 +174,15 @@ def _check_retries(context: Context) -> None:
         path = (*place.path, "retry")
         if retry.attempts == 1:
             context.tell(
-                "ignored-key", "one attempt is no retry", (*path, "attempts"), help="write 2 or more, or remove `retry`"
+                "ignored-key",
+                "one attempt is no retry",
+                (*path, "attempts"),
+                help="write 2 or more, or remove `retry`",
             )
         if "max_delay" in retry.model_fields_set and retry.max_delay < retry.delay:
             context.tell(
-                "out-of-range", "`max_delay` is shorter than `delay`", (*path, "max_delay"), help="make it longer"
+                "out-of-range",
+                "`max_delay` is shorter than `delay`",
+                (*path, "max_delay"),
+                help="make it longer",
             )

@@ -10,7 +10,9 @@ from towpath.definition.expressions import RESERVED_NAMES
 
 EACH_ITEMS_MAX = 100_000
 """Items that one `each` may have."""
-_ROOTS = frozenset({"inputs", "vars", "steps", "event", "run", "secrets", "error", "step", "outputs", "stdout", "index"})
+_ROOTS = frozenset(
+    {"inputs", "vars", "steps", "event", "run", "secrets", "error", "step", "outputs", "stdout", "index"}
+)
 
 
 def check_loops(context: Context) -> None:

@@ -94,7 +94,9 @@ class Scope:
     def _read_step(self, path: tuple[str, ...]) -> Unknown | None:
         if len(path) == 1:
             return Unknown(
-                name="expression-type", message="`steps` is not a value", help="name a step: steps.build.outputs"
+                name="expression-type",
+                message="`steps` is not a value",
+                help="name a step: steps.build.outputs",
             )
         if self.context.is_lost(path[1]):
             return None
@@ -137,6 +139,10 @@ class Scope:
             advice = f"write steps.{word}"
         elif word in self.context.workflow.inputs:
             advice = f"write inputs.{word}" if "inputs" in self._roots else "inputs are not known yet here"
+        elif isinstance(own := self._roots.get("outputs"), Mapping) and word in own:
+            advice = f"write outputs.{word}"
+        elif word in (loops := _item_names(self.context)):
+            advice = f"`{word}` is there inside {loops[word]}"
         elif word == "now":
             advice = "expressions have no clock; use run.started_at or a time from an event"
         if not advice:
@@ -145,6 +151,12 @@ class Scope:
 
     def _steps_root(self) -> tuple[str, ...]:
         return ("steps",) if self.spot.only is None else ()
+
+
+def _item_names(context: Context) -> dict[str, str]:
+    """The `as` names of all loops, and where they are."""
+    loops = (place for place in context.places if isinstance(place.step, model.EachStep))
+    return {place.step.as_: place.name() for place in loops if isinstance(place.step, model.EachStep)}
 
 
 def _elsewhere(word: str) -> str:
@@ -184,7 +196,7 @@ def _how_to_declare(target: Place, name: str, known: Mapping[str, Tree]) -> str:
     return f"its outputs: {listed(known)}" if known else f"a `{target.kind}` step has no outputs"
 
 
-# --- trees -------------------------------------------------------------------------------------------------------------
+# --- trees --------------------------------------------------------------------------------------------------
 
 
 def _roots(context: Context, spot: Spot) -> Iterator[tuple[str, Tree]]:
@@ -311,7 +323,8 @@ def _kind_outputs(context: Context, place: Place) -> Tree:
 def form_tree(form: Mapping[str, model.Input]) -> Tree:
     """The fields of a form; one that may be left out may be null."""
     return {
-        name: input_type(item) if item.required and item.default is None else "dyn" for name, item in form.items()
+        name: input_type(item) if item.required and item.default is None else "dyn"
+        for name, item in form.items()
     }
 
 
@@ -350,7 +363,7 @@ def _own_outputs(context: Context, spot: Spot) -> Tree:
     return outputs_of(context, place)
 
 
-# --- walking -----------------------------------------------------------------------------------------------------------
+# --- walking ------------------------------------------------------------------------------------------------
 
 
 def _walk(path: tuple[str, ...], tree: Tree, *, depth: int) -> Unknown | None:
@@ -372,7 +385,9 @@ def _no_such(path: tuple[str, ...], position: int, tree: Mapping[str, Tree]) -> 
         )
     if before == "vars":
         advice = did_you_mean(word, tree) if tree else f"declare it: vars: {{{word}: …}}"
-        return Unknown(name="unknown-var", message=f"the workflow has no variable `{word}`", help=advice, word=position)
+        return Unknown(
+            name="unknown-var", message=f"the workflow has no variable `{word}`", help=advice, word=position
+        )
     advice = did_you_mean(word, tree)
     return Unknown(name="unknown-name", message=f"`{before}` has no `{word}`", help=advice, word=position)
 

@@ -38,7 +38,10 @@ def _check_needs_of(context: Context, place: Place) -> None:
     for position, name in enumerate(place.step.needs):
         if name == place.id:
             context.tell(
-                "needs-cycle", f"`{name}` needs itself", (*path, position), help=f"remove `{name}` from its `needs`"
+                "needs-cycle",
+                f"`{name}` needs itself",
+                (*path, position),
+                help=f"remove `{name}` from its `needs`",
             )
         elif name not in siblings and not context.is_lost(name):
             others = [sibling for sibling in siblings if sibling != place.id]
@@ -118,7 +121,10 @@ def _check_constant(context: Context, place: Place, condition: str, key: str) ->
 def _check_until(context: Context, place: Place, step: model.RepeatStep) -> None:
     if step.until.strip() in _ALWAYS:
         context.tell(
-            "always", "the body runs once: `until` is true", (*place.path, "until"), help="write what ends the rounds"
+            "always",
+            "the body runs once: `until` is true",
+            (*place.path, "until"),
+            help="write what ends the rounds",
         )
     elif step.until.strip() in _NEVER and step.times is None:
         context.tell(
@@ -164,18 +170,30 @@ def _check_branch(
             )
         elif not is_last:
             context.tell(
-                "branch-order", "`else` has to be the last branch", (*path, "else"), of_key=True, help="move it down"
+                "branch-order",
+                "`else` has to be the last branch",
+                (*path, "else"),
+                of_key=True,
+                help="move it down",
             )
         return
     if has_cut:
         return
     if branch.if_ is None:
         context.tell(
-            "missing-key", "a branch needs `if` with `steps`, or `else`", path, of_key=True, help="write - if: …"
+            "missing-key",
+            "a branch needs `if` with `steps`, or `else`",
+            path,
+            of_key=True,
+            help="write - if: …",
         )
     elif not branch.steps:
         context.tell(
-            "missing-key", "a branch needs `steps`", (*path, "if"), of_key=True, help="write steps: […] below `if`"
+            "missing-key",
+            "a branch needs `steps`",
+            (*path, "if"),
+            of_key=True,
+            help="write steps: […] below `if`",
         )
 
 
@@ -238,7 +256,11 @@ _NO_END = {
 def _check_end(context: Context, place: Place) -> None:
     chain = place.chain()
     around = [step.slot for step in chain]
-    around += ["each" for outer, inner in zip(chain, chain[1:], strict=False) if outer.kind == "each" and inner.slot == "steps"]
+    around += [
+        "each"
+        for outer, inner in zip(chain, chain[1:], strict=False)
+        if outer.kind == "each" and inner.slot == "steps"
+    ]
     wrong = next((where for where in _NO_END if where in around), None)
     if wrong is not None:
         context.tell(
@@ -262,7 +284,11 @@ def _check_rollback(context: Context, place: Place) -> None:
         )
     elif place.kind == "end":
         context.tell(
-            "misplaced-rollback", "an `end` does nothing that could be undone", path, of_key=True, help="remove it"
+            "misplaced-rollback",
+            "an `end` does nothing that could be undone",
+            path,
+            of_key=True,
+            help="remove it",
         )
 
 

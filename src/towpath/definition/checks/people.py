@@ -104,7 +104,7 @@ def _environments(context: Context) -> Iterator[tuple[DataPath, str]]:
             yield (*place.path, "environment"), name
 
 
-# --- who may approve ---------------------------------------------------------------------------------------------------
+# --- who may approve ----------------------------------------------------------------------------------------
 
 
 def _check_approvers(context: Context, place: Place, step: model.ApproveStep, file: ProjectFile) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from towpath.definition.checks.context import Bench
 from towpath.definition.checks.order import find_cycle
 from towpath.definition.checks.people import unknown_principal
+from towpath.definition.model import Part
 from towpath.definition.problems import did_you_mean
 from towpath.definition.project import (
     BUILT_IN_ROLES,
     Absence,
     Override,
-    Part,
     ProjectFile,
     Provider,
     Span,
@@ -136,7 +136,11 @@ def _check_channels(bench: Bench, file: ProjectFile) -> None:
             )
         if channel.kind in _NEEDS_TO and not channel.to and not _is_touched(bench, (*path, "to")):
             bench.tell(
-                "keys-go-together", f"a `{channel.kind}` channel needs `to`", path, of_key=True, help="add to: […]"
+                "keys-go-together",
+                f"a `{channel.kind}` channel needs `to`",
+                path,
+                of_key=True,
+                help="add to: […]",
             )
 
 
@@ -158,7 +162,11 @@ def _check_engine(bench: Bench, file: ProjectFile) -> None:
             of_key=True,
             help="write kind: temporal, or remove it",
         )
-    if engine.database is not None and "@" in engine.database and ":" in engine.database.split("@")[0].split("//")[-1]:
+    if (
+        engine.database is not None
+        and "@" in engine.database
+        and ":" in engine.database.split("@")[0].split("//")[-1]
+    ):
         bench.tell(
             "bad-project",
             "a password does not belong into this file",
@@ -173,7 +181,10 @@ def _check_access(bench: Bench, file: ProjectFile) -> None:
         path: DataPath = ("access", "grants", position)
         if grant.role not in roles:
             bench.tell(
-                "bad-project", f"there is no role `{grant.role}`", (*path, "role"), help=did_you_mean(grant.role, roles)
+                "bad-project",
+                f"there is no role `{grant.role}`",
+                (*path, "role"),
+                help=did_you_mean(grant.role, roles),
             )
         for index, name in enumerate(grant.environments):
             if name not in file.environments:
@@ -185,7 +196,7 @@ def _check_access(bench: Bench, file: ProjectFile) -> None:
                 )
 
 
-# --- spans of time -----------------------------------------------------------------------------------------------------
+# --- spans of time ------------------------------------------------------------------------------------------
 
 
 def _spans(part: object, path: DataPath = ()) -> Iterator[tuple[DataPath, Absence | Override | Span]]:
@@ -206,12 +217,17 @@ def _check_span(bench: Bench, path: DataPath, span: Absence | Override | Span) -
     start, end = (datetime.datetime.fromisoformat(text) for text in (span.from_, span.until))
     if (start.tzinfo is None) != (end.tzinfo is None):
         bench.tell(
-            "bad-project", "one end has a time zone and the other has none", (*path, "until"), help="write both alike"
+            "bad-project",
+            "one end has a time zone and the other has none",
+            (*path, "until"),
+            help="write both alike",
         )
         return
     is_day = len(span.until) <= len("2026-12-24")
     if end < start or (end == start and not is_day):
-        bench.tell("bad-project", "this ends before it starts", (*path, "until"), help="swap `from` and `until`")
+        bench.tell(
+            "bad-project", "this ends before it starts", (*path, "until"), help="swap `from` and `until`"
+        )
 
 
 def _is_touched(bench: Bench, path: DataPath) -> bool:

@@ -54,9 +54,7 @@ def _common(one: Sequence[Place], other: Sequence[Place]) -> int:
     return depth
 
 
-def _own_or_around(
-    read_from: Sequence[Place], depth: int, target: Place, moment: Moment
-) -> Refusal | None:
+def _own_or_around(read_from: Sequence[Place], depth: int, target: Place, moment: Moment) -> Refusal | None:
     if depth == len(read_from):
         own = "write `outputs.…`: here it means the step's own outputs" if moment is Moment.AFTER else ""
         return _later(target, "is this step itself", own)

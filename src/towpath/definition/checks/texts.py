@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from towpath.definition import expressions, model
 from towpath.definition.checks.context import Context
 from towpath.definition.checks.names import SECRETS_HELP, Scope
 from towpath.definition.checks.spots import Spot, spots
-from towpath.definition.expressions import Code, CompileError, Names, Reference
+from towpath.definition.expressions import Code, CompileError, Expression, Names, Reference
 from towpath.definition.source import DataPath, Items, Node, Scalar, Table
 
 OPEN = "${{"
 _SECRET = re.compile(r"\bsecrets\b(\s*\.\s*[A-Za-z_0-9]+|\s*\[[^\]]*\])?")
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9.]*|[0-9][0-9.]*|\"[^\"\n]*\"|'[^'\n]*'|[=!<>&|]=?[&|]?|.", re.DOTALL)
+_WORD = re.compile(
+    r"[A-Za-z_][A-Za-z_0-9.]*|[0-9][0-9.]*|\"[^\"\n]*\"|'[^'\n]*'|[=!<>&|]=?[&|]?|.", re.DOTALL
+)
 _NAMES = {
     Code.SYNTAX: "expression-syntax",
     Code.UNKNOWN_NAME: "unknown-name",
@@ -25,7 +28,13 @@ _NAMES = {
     Code.LIMIT: "expression-syntax",
     Code.EVALUATION: "expression-syntax",
 }
-_TYPE_WORDS = {"string": "text", "bool": "true or false", "int": "a number", "double": "a number", "null": "null"}
+_TYPE_WORDS = {
+    "string": "text",
+    "bool": "true or false",
+    "int": "a number",
+    "double": "a number",
+    "null": "null",
+}
 
 
 def check_texts(context: Context) -> None:
@@ -56,48 +65,75 @@ def check_scripts(context: Context) -> None:
             _check_script(context, path, check.run, check.env, check.shell or "bash")
 
 
-# --- one text ----------------------------------------------------------------------------------------------------------
+# --- one text -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compiled:
+    """What a text turned out to be."""
+
+    references: tuple[Reference, ...]
+    secrets: tuple[str, ...] = ()
+    result: str | None = None
+    """The type of a text that is one whole expression, else None."""
+    is_plain: bool = False
+    """Whether its expressions are bare paths, in which no types can clash."""
 
 
 def _check_spot(context: Context, spot: Spot) -> None:
     compiled = _compile(context, spot, expressions.DYNAMIC)
     if compiled is None:
         return
-    references, secrets, _ = compiled
-    if secrets and not spot.takes_secrets:
-        for match in _SECRET.finditer(spot.text):
-            context.tell_inside(
-                "secret-outside",
-                "no secret can stand here",
-                spot.path,
-                offset=match.start(),
-                length=len(match[0]),
-                help=SECRETS_HELP,
-            )
+    if compiled.secrets and not spot.takes_secrets:
+        _tell_secrets(context, spot)
     scope = Scope(context=context, spot=spot)
-    if _check_names(context, spot, scope, references):
-        types = {root: "dyn" for root in scope.roots}
-        for reference in references:
-            types.update(scope.types(reference.path))
-        typed = _compile(context, spot, Names.of(types | ({"secrets": "dyn"} if secrets else {})))
-        if typed is not None:
-            _check_wanted(context, spot, typed[2])
+    if not _check_names(context, spot, scope, compiled.references):
+        return
+    if compiled.is_plain and not spot.wants:
+        return
+    types = dict.fromkeys(scope.roots, "dyn")
+    for reference in compiled.references:
+        types.update(scope.types(reference.path))
+    if compiled.secrets:
+        types["secrets"] = "dyn"
+    typed = _compile(context, spot, Names.of(types))
+    if typed is not None:
+        _check_wanted(context, spot, typed.result)
 
 
-def _compile(
-    context: Context, spot: Spot, names: Names
-) -> tuple[tuple[Reference, ...], tuple[str, ...], str | None] | None:
-    """References, secrets and the type of a whole expression; None when it does not compile, which is told."""
+def _tell_secrets(context: Context, spot: Spot) -> None:
+    for match in _SECRET.finditer(spot.text):
+        context.tell_inside(
+            "secret-outside",
+            "no secret can stand here",
+            spot.path,
+            offset=match.start(),
+            length=len(match[0]),
+            help=SECRETS_HELP,
+        )
+
+
+def _compile(context: Context, spot: Spot, names: Names) -> _Compiled | None:
+    """The text compiled with *names*; None when it cannot be, which is told."""
     try:
         if spot.is_condition:
             condition = expressions.compile_condition(spot.text, names=names)
-            return condition.references, (), condition.result
+            return _Compiled(references=condition.references, result=condition.result)
         template = expressions.parse_template(spot.text, names=names)
     except CompileError as error:
         for problem in error.problems:
             _tell_compile(context, spot, problem)
         return None
-    return template.references, template.secrets, template.result if template.is_whole else None
+    return _Compiled(
+        references=template.references,
+        secrets=template.secrets,
+        result=template.result if template.is_whole else None,
+        is_plain=all(_is_path(part) for part in template.parts if isinstance(part, Expression)),
+    )
+
+
+def _is_path(expression: Expression) -> bool:
+    return len(expression.references) == 1 and expression.source == ".".join(expression.references[0].path)
 
 
 def _tell_compile(context: Context, spot: Spot, problem: CompileError) -> None:
@@ -156,7 +192,7 @@ def _check_wanted(context: Context, spot: Spot, result: str | None) -> None:
         )
 
 
-# --- texts that are fixed ----------------------------------------------------------------------------------------------
+# --- texts that are fixed -----------------------------------------------------------------------------------
 
 
 def _holding(context: Context) -> Iterator[tuple[DataPath, Scalar]]:
@@ -196,7 +232,7 @@ def _tell_fixed(context: Context, path: DataPath, node: Scalar) -> None:
     )
 
 
-# --- scripts -----------------------------------------------------------------------------------------------------------
+# --- scripts ------------------------------------------------------------------------------------------------
 
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _PATH = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*")
@@ -250,9 +286,7 @@ def _variable_names(inside: Sequence[str], env: dict[str, object]) -> dict[str, 
         name, used = words[-1].upper(), 1
         while name in taken:
             used += 1
-            name = (
-                "_".join(words[-used:]).upper() if used <= len(words) else f"{words[-1].upper()}_{used}"
-            )
+            name = "_".join(words[-used:]).upper() if used <= len(words) else f"{words[-1].upper()}_{used}"
         taken.add(name)
         names[text] = name
     return names

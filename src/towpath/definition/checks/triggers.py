@@ -72,7 +72,9 @@ def _kind_of(context: Context, path: DataPath, entry: Mapping[str, object]) -> s
             help="start a new entry with `-`",
         )
     if not words:
-        context.tell("unknown-trigger", "the entry does not say what it is", path, help="write for example - manual")
+        context.tell(
+            "unknown-trigger", "the entry does not say what it is", path, help="write for example - manual"
+        )
     return kinds[0] if len(kinds) == 1 else None
 
 
@@ -97,6 +99,8 @@ def check_triggers(context: Context) -> None:
             case _:
                 pass
         _check_inputs(context, path, trigger)
+        if _is_touched(context, path):
+            continue
         identity = _identity(trigger)
         if identity in seen:
             context.tell(
@@ -126,7 +130,11 @@ def _check_schedule(context: Context, path: DataPath, schedule: triggers.Schedul
         )
     if schedule.every is not None and "timezone" in schedule.model_fields_set:
         context.tell(
-            "ignored-key", "`every` counts time and reads no clock", (*path, "timezone"), of_key=True, help="remove it"
+            "ignored-key",
+            "`every` counts time and reads no clock",
+            (*path, "timezone"),
+            of_key=True,
+            help="remove it",
         )
 
 
@@ -174,7 +182,9 @@ def _check_inputs(context: Context, path: DataPath, trigger: Trigger) -> None:
                 f"the workflow has no input `{name}`",
                 at,
                 of_key=True,
-                help=did_you_mean(name, declared, otherwise=f"declare it: inputs: {{{name}: {{type: string}}}}"),
+                help=did_you_mean(
+                    name, declared, otherwise=f"declare it: inputs: {{{name}: {{type: string}}}}"
+                ),
             )
             continue
         wrong = values.mismatch(declared[name], value)

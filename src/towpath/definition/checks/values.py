@@ -37,7 +37,9 @@ def _mismatches(declared: model.Input, value: object) -> Iterator[tuple[str, str
         yield f"has to be one of {choices}, not {describe(value)}", ""
     yield from _limits(declared, value)
     if declared.items is not None:
-        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        inner = (
+            value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        )
         for item in inner:
             for message, advice in _mismatches(declared.items, item):
                 yield f"has an item that {message}", advice
@@ -86,7 +88,7 @@ def _matches(pattern: str, value: str) -> bool:
         return True  # told where it is declared
 
 
-# --- declarations ------------------------------------------------------------------------------------------------------
+# --- declarations -------------------------------------------------------------------------------------------
 
 PATTERN_CHARS_MAX = 1_000
 _NUMBERS = frozenset({"integer", "number"})
@@ -147,7 +149,9 @@ def _check_keys(context: Context, path: DataPath, declared: model.Input) -> None
     for low, high in (("minimum", "maximum"), ("min_length", "max_length")):
         smallest, largest = getattr(declared, low), getattr(declared, high)
         if smallest is not None and largest is not None and smallest > largest:
-            context.tell("out-of-range", f"`{low}` is larger than `{high}`", (*path, low), help="no value fits")
+            context.tell(
+                "out-of-range", f"`{low}` is larger than `{high}`", (*path, low), help="no value fits"
+            )
     if declared.enum == ():
         context.tell("out-of-range", "`enum` must not be empty: no value fits", (*path, "enum"), of_key=True)
 
@@ -159,9 +163,16 @@ def _check_pattern(context: Context, path: DataPath, pattern: str) -> bool:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        context.tell("bad-format", f"the pattern is no regular expression: {error}", path, help="it is read by RE2")
+        context.tell(
+            "bad-format", f"the pattern is no regular expression: {error}", path, help="it is read by RE2"
+        )
         return False
-    for construct, name in (("(?=", "lookahead"), ("(?!", "lookahead"), ("(?<=", "lookbehind"), ("(?<!", "lookbehind")):
+    for construct, name in (
+        ("(?=", "lookahead"),
+        ("(?!", "lookahead"),
+        ("(?<=", "lookbehind"),
+        ("(?<!", "lookbehind"),
+    ):
         if construct in pattern:
             context.tell(
                 "bad-format",

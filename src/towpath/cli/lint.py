@@ -1,0 +1,194 @@
+"""`tow lint`: everything that is wrong with workflows and the project's file, at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from towpath.cli import exit_codes
+
+if TYPE_CHECKING:
+    from towpath.definition.actions import ActionCards
+    from towpath.definition.problems import Problem
+    from towpath.definition.projects import Project
+
+STDIN = "-"
+STDIN_NAME = "<stdin>"
+_COLOURS = {
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow", "bold": True},
+    "place": {"bold": True},
+    "code": {"fg": "cyan"},
+    "frame": {"fg": "blue"},
+    "help": {"fg": "green"},
+    "good": {"fg": "green", "bold": True},
+}
+
+
+@click.command("lint")
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+    help="How problems are written: for people, for programs, for code scanners, as annotations of a pull request.",
+)
+@click.option("--strict", is_flag=True, help="Count warnings as errors.")
+def command(targets: tuple[str, ...], form: str, *, strict: bool) -> None:
+    """Say everything that is wrong with workflows and with towpath.yaml.
+
+    Without a name, the project around the current folder is read as a whole; `-` reads a workflow from standard input. The
+    exit code is 0 when there are no errors, and 1 otherwise.
+    """
+    from towpath.definition.problems import errors_of, in_order  # noqa: PLC0415 - `tow --help` does not need it
+
+    report = _lint(targets or (str(_here()),))
+    problems = in_order(report.problems)
+    click.echo(_render(problems, form=form, files=report.files), nl=form == "text" or bool(problems) or form != "github")
+    wrong = problems if strict else errors_of(problems)
+    sys.exit(exit_codes.FAILED if wrong else exit_codes.OK)
+
+
+def _here() -> Path:
+    from towpath.definition.projects import find_project_folder  # noqa: PLC0415 - `tow --help` does not need it
+
+    return find_project_folder(Path.cwd())
+
+
+@dataclass(slots=True)
+class _Report:
+    files: int
+    problems: list[Problem]
+
+
+def _lint(targets: Iterable[str]) -> _Report:
+    report = _Report(files=0, problems=[])
+    bench = _Workbench()
+    for target in targets:
+        for file in _files(target):
+            report.files += 1
+            report.problems.extend(bench.check(file))
+    return report
+
+
+def _files(target: str) -> Iterator[str]:
+    """The files that a target stands for: itself, or those of a project or of a folder."""
+    from towpath.definition import projects  # noqa: PLC0415 - `tow --help` does not need it
+
+    path = Path(target)
+    if target == STDIN or not path.is_dir():
+        yield target
+        return
+    if (path / projects.PROJECT_FILE).is_file():
+        yield str(path / projects.PROJECT_FILE)
+    found = projects.workflow_files(path)
+    if not found:
+        found = tuple(
+            sorted(
+                file
+                for suffix in projects.WORKFLOW_SUFFIXES
+                for file in path.glob(f"*{suffix}")
+                if file.name != projects.PROJECT_FILE
+            )
+        )
+    yield from (str(file) for file in found)
+
+
+class _Workbench:
+    """Projects and their actions, read once for all files."""
+
+    def __init__(self) -> None:
+        self._projects: dict[Path, Project | None] = {}
+        self._cards: dict[Path, ActionCards | None] = {}
+
+    def check(self, target: str) -> Sequence[Problem]:
+        """Everything that there is to say about one file."""
+        from towpath.definition import loader  # noqa: PLC0415 - `tow --help` does not need it
+
+        if target == STDIN:
+            content = sys.stdin.buffer.read(loader.source.FILE_BYTES_MAX + 1)
+            folder = _here()
+            checked = loader.check_workflow(
+                content, path=STDIN_NAME, project=self._project(folder), cards=self._actions(folder)
+            )
+            return checked.problems
+        path = Path(target)
+        if path.name == loader.PROJECT_FILE:
+            return loader.check_project(path, path=_shown(path))[1]
+        folder = loader.find_project_folder(path)
+        return loader.check_workflow(
+            path, path=_shown(path), project=self._project(folder), cards=self._actions(folder)
+        ).problems
+
+    def _project(self, folder: Path) -> Project | None:
+        from towpath.definition import loader  # noqa: PLC0415 - `tow --help` does not need it
+        from towpath.definition.problems import DefinitionProblems  # noqa: PLC0415 - the same
+
+        if folder not in self._projects:
+            try:
+                self._projects[folder] = loader.load_project(folder)
+            except DefinitionProblems:
+                self._projects[folder] = None  # its own problems are told for towpath.yaml
+        return self._projects[folder]
+
+    def _actions(self, folder: Path) -> ActionCards | None:
+        from towpath.steps.catalogue import Catalogue  # noqa: PLC0415 - `tow --help` does not need it
+
+        if folder not in self._cards:
+            self._cards[folder] = Catalogue.load(folder).cards()
+        return self._cards[folder]
+
+
+def _shown(path: Path) -> str:
+    """A path as people type it: from here where that is shorter."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _render(problems: Sequence[Problem], *, form: str, files: int) -> str:
+    from towpath import __version__  # noqa: PLC0415 - `tow --help` does not need it
+    from towpath.definition import problems as words  # noqa: PLC0415 - the same
+
+    match form:
+        case "json":
+            return words.render_json(problems)
+        case "sarif":
+            return words.render_sarif(problems, version=__version__)
+        case "github":
+            return words.render_github(problems)
+        case _:
+            return _for_people(problems, files)
+
+
+def _for_people(problems: Sequence[Problem], files: int) -> str:
+    from towpath.definition.problems import errors_of, render_text  # noqa: PLC0415 - `tow --help` does not need it
+
+    of_files = f"{files} file" if files == 1 else f"{files} files"
+    if not problems:
+        return f"{_paint('✓', 'good')} {of_files}, no problems" if files else "no workflow files here"
+    wrong = len(errors_of(problems))
+    counts = [f"{count} {word}" for count, word in ((wrong, _errors(wrong)), (len(problems) - wrong, "")) if count]
+    if len(problems) > wrong:
+        warnings = len(problems) - wrong
+        counts[-1] = f"{warnings} warning" if warnings == 1 else f"{warnings} warnings"
+    sign = _paint("✗", "error") if wrong else _paint("!", "warning")
+    touched = len({problem.path for problem in problems})
+    where = f"in {of_files}" if touched == files else f"in {touched} of {of_files}"
+    return f"{render_text(problems, paint=_paint)}\n\n{sign} {' and '.join(counts)} {where}"
+
+
+def _errors(count: int) -> str:
+    return "error" if count == 1 else "errors"
+
+
+def _paint(text: str, role: str) -> str:
+    """Colours; click takes them out again where nobody sees them."""
+    return click.style(text, **_COLOURS.get(role, {}))  # type: ignore[arg-type]  # a table of its keyword arguments

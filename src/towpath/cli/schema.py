@@ -1,0 +1,41 @@
+"""`tow schema`: the JSON Schema that editors complete and check workflow files with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("schema")
+@click.argument("what", type=click.Choice(["workflow", "project"]), default="workflow")
+@click.option("--no-actions", is_flag=True, help="Leave out the actions of this project.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file, and not to the terminal."
+)
+def command(what: str, *, no_actions: bool, output: Path | None) -> None:
+    """Print the JSON Schema of workflow files, or of towpath.yaml.
+
+    In VS Code, with the YAML extension: "yaml.schemas": {"./workflow.schema.json": "workflows/*.yaml"}. A first line
+    "# yaml-language-server: $schema=workflow.schema.json" does the same for one file and in other editors.
+    """
+    text = json.dumps(_schema(what, with_actions=not no_actions), indent=2, ensure_ascii=False)
+    if output is None:
+        click.echo(text)
+        return
+    output.write_text(text + "\n", encoding="utf-8")
+    click.echo(f"wrote {output}")
+
+
+def _schema(what: str, *, with_actions: bool) -> dict[str, object]:
+    from towpath.definition import schema  # noqa: PLC0415 - `tow --help` does not need it
+    from towpath.definition.projects import find_project_folder  # noqa: PLC0415 - the same
+
+    if what == "project":
+        return schema.project_schema()
+    if not with_actions:
+        return schema.workflow_schema()
+    from towpath.steps.catalogue import Catalogue  # noqa: PLC0415 - only here
+
+    return schema.workflow_schema(cards=Catalogue.load(find_project_folder(Path.cwd())).cards())
