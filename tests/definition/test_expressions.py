@@ -25,7 +25,7 @@ from towpath.definition.expressions import (
     Reference,
     compile_condition,
     compile_expression,
-    compiler,
+    environments,
     evaluate_condition,
     limits,
 )
@@ -130,6 +130,9 @@ VALUES = [
     ("timestamp('2026-01-31T09:00:00Z') + duration('1h30m')", "2026-01-31T10:30:00Z"),
     ("timestamp('2026-01-31T09:00:00Z') - timestamp('2026-01-31T08:00:00Z') > duration('59m')", True),
     ("timestamp('2026-01-31T09:00:00Z').getHours('Europe/Berlin')", 10),
+    ("timestamp('9999-12-31T23:59:59.999999999Z')", "9999-12-31T23:59:59.999999Z"),
+    ("timestamp('0001-01-01T00:00:00Z')", "0001-01-01T00:00:00Z"),
+    ("duration('315576000000s')", "315576000000s"),
     ("duration('1h30m')", "5400s"),
     ("duration('-1500ms')", "-1.5s"),
     ("['2026-01-31T09:00:00Z'].map(t, timestamp(t))", ["2026-01-31T09:00:00Z"]),
@@ -235,6 +238,7 @@ def test_versions_sort_by_their_keys() -> None:
 
 
 FAILURES = [
+    ("inputs.dry ? steps.nope.x : json('{}').y", 'no such key: "y"'),
     ("steps.build.outputs.digest", "steps.build.outputs has no `digest`"),
     ("steps.deploy.outputs.url", "steps has no `deploy`"),
     ("deploy.url", "there is no `deploy` here"),
@@ -252,10 +256,10 @@ FAILURES = [
     ("9223372036854775807 + inputs.count", "does not fit into 64 bits"),
     ("inputs.share / 0.0", "is no finite number (inf)"),
     ("[0.0 / 0.0]", "is no finite number (nan)"),
-    ("int('x')", "cannot convert string to int"),
-    ("timestamp('soon')", "the text is no timestamp"),
-    ("duration('soon')", "the text is no duration"),
-    ("'a'.matches('(')", "invalid regular expression"),
+    ("int(dyn('x'))", "cannot convert string to int"),
+    ("timestamp(dyn('soon'))", "the text is no timestamp"),
+    ("duration(dyn('soon'))", "the text is no duration"),
+    ("'a'.matches(dyn('('))", "invalid regular expression"),
     ("{1: 2}", "the key 1, and keys are texts"),
     ("{'a': 1, 'a': 2}", "duplicate key"),
     ("type(1)", "gives a type, which is no value of a run"),
@@ -269,7 +273,7 @@ FAILURES = [
     ("percentile([], 50)", "an empty list"),
     ("percentile([1], 101)", "a share from 0 to 100, not 101"),
     ("percentile(['a'], 50)", "item 0 is none"),
-    ("semver('1.2')", "`1.2`, which is no version"),
+    ("semver(dyn('1.2'))", "`1.2`, which is no version"),
     ("lower(inputs.count)", "`lower` cannot take int"),
 ]
 
@@ -328,6 +332,12 @@ MISTAKES = [
     ("inputs.dry ? 1 : 'a'", Code.TYPE, 11, "the two sides of `:` are int and string", ""),
     ("host ? 1 : 2", Code.TYPE, 5, "the condition before `?`", ""),
     ("timestamp(host) < 1", Code.TYPE, 16, "between timestamp and int", ""),
+    ("host.matches('(')", Code.TYPE, 5, "invalid regular expression", "RE2"),
+    ("glob(host, 'a[z-a]')", Code.TYPE, 0, "invalid regular expression", "RE2"),
+    ("host == '' ? duration('1 hour') : duration('1h')", Code.TYPE, 13, "no duration", "1h30m"),
+    ("timestamp('31.1.2026') < timestamp(host)", Code.TYPE, 0, "no timestamp", "2026-01-31T09:00:00Z"),
+    ("semver('1.2').major == 1", Code.TYPE, 0, "`1.2`, which is no version", ""),
+    ("int('x')", Code.TYPE, 0, "cannot convert string to int", ""),
     ("1 +", Code.SYNTAX, 3, "ends too early", ""),
     ("host = 'a'", Code.SYNTAX, 5, "`=` is not understood here", "`==`"),
     ("inputs.dry and true", Code.SYNTAX, 11, "`and` is not expected here", "`&&`"),
@@ -774,7 +784,7 @@ def test_rewriting_changes_no_result(source: str) -> None:
     except CompileError as problem:
         assert problem.code is Code.LIMIT  # noqa: PT017 - anything else is a mistake of the generator
         return
-    original = compiler._runtime_environment().compile(source, disable_check=True)
+    original = environments.runtime().compile(source, disable_check=True)
 
     assert _outcome(original.eval, data=RUN) == _outcome(expression.program.eval, data=RUN)
 

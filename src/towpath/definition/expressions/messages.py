@@ -189,3 +189,47 @@ def runtime_overload(message: str) -> tuple[str, str] | None:
 def without_status(message: str) -> str:
     """Return CEL's *message* without the name of its status."""
     return _STATUS.sub("", _STATUS.sub("", message)).strip()
+
+
+_TYPE_WORDS: Final = {
+    "null_type": "null",
+    "google.protobuf.timestamp": "timestamp",
+    "google.protobuf.duration": "duration",
+}
+
+
+def type_text(name: str) -> str:
+    """Return CEL's *name* of a type in our words."""
+    text = name.lower().replace("<", "(").replace(">", ")")
+    return _TYPE_WORDS.get(text, text)
+
+
+def with_article(type_name: str) -> str:
+    """Return *type_name* as it stands in a sentence."""
+    word = type_name.partition("(")[0]
+    match word:
+        case "string":
+            return "a text"
+        case "int" | "uint" | "double":
+            return "a number"
+        case "null":
+            return "null"
+        case _:
+            return f"a {word}"
+
+
+def type_of(value: object) -> str:
+    """Return the type that CEL would give to *value*."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case int() | float():
+            return "double"
+        case str():
+            return "string"
+        case list() | tuple():
+            return "list"
+        case _:
+            return "map"

@@ -15,9 +15,9 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from towpath.definition.expressions import compiler, limits, scanning
+from towpath.definition.expressions import compiler, failures, limits, scanning
 from towpath.definition.expressions.analysis import Reference
-from towpath.definition.expressions.compiler import Expression
+from towpath.definition.expressions.evaluation import Expression
 from towpath.definition.expressions.faults import Code, CompileError, EvaluationError, raise_all
 from towpath.definition.expressions.names import DYNAMIC
 from towpath.definition.expressions.values import Value, as_text
@@ -135,7 +135,7 @@ def _inside_text(expression: Expression, names: Mapping[str, object]) -> str:
         return as_text(value)
     except ValueError as problem:
         raise EvaluationError(
-            f"`{expression.source}` cannot stand inside text: {problem}",
+            f"`{failures.shortened(expression.source)}` cannot stand inside text: {problem}",
             source=expression.source,
             help='choose a text with default(value, "none")' if value is None else "",
         ) from None
