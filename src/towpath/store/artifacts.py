@@ -8,6 +8,7 @@ in the database (`ArtifactRow`).
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -29,6 +30,8 @@ ARTIFACT_BYTES_MAX = 2 * 1024 * 1024 * 1024
 """One kept file."""
 PIECE_BYTES = 1024 * 1024
 """How much of a file is in memory at once."""
+UNREFERENCED_SECONDS_MIN = 24 * 3600
+"""A file that no run refers to is left alone for so long: its run may be about to note it."""
 UNFINISHED_SECONDS_MAX = 24 * 3600
 """A file without a name that is older was left by a crash."""
 
@@ -74,7 +77,7 @@ class Artifacts:
             return self.keep(source)
 
     def read(self, digest: str) -> Iterator[bytes]:
-        """Yield the bytes of a stored file; raises StoreUnavailable at the end when they are not what was kept."""
+        """Yield the bytes of a stored file; raises at the end when they are not what was kept."""
         path = self.path(digest)
         seen = hashlib.sha256()
         with _explained(self._folder), path.open("rb") as file:
@@ -108,16 +111,31 @@ class Artifacts:
             )
         return place
 
-    def digests(self) -> Iterator[Artifact]:
+    def stored(self) -> Iterator[Artifact]:
         """List what is stored."""
         for folder in sorted(self._folder.glob("??")):
             for path in sorted(folder.iterdir()):
                 if _DIGEST.fullmatch(path.name):
                     yield Artifact(digest=path.name, size=path.stat().st_size)
 
-    def remove(self, digest: str) -> None:
-        """Remove a stored file; the caller knows that no run refers to it."""
-        self._place(digest).unlink(missing_ok=True)
+    def remove(self, digest: str) -> bool:
+        """Remove a stored file that no run refers to; one that was kept just now is left to its run."""
+        place = self._place(digest)
+        with self.locked(fcntl.LOCK_EX):
+            if not place.exists() or time.time() - place.stat().st_mtime < UNREFERENCED_SECONDS_MIN:
+                return False
+            place.unlink()
+            return True
+
+    @contextmanager
+    def locked(self, operation: int = fcntl.LOCK_SH) -> Iterator[None]:
+        """Keep files from being removed (LOCK_SH), or from being named and read by a backup (LOCK_EX)."""
+        descriptor = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, operation)
+            yield
+        finally:
+            os.close(descriptor)
 
     def remove_unfinished(self) -> int:
         """Remove what crashes have left half written; returns how many bytes."""
@@ -158,7 +176,8 @@ class Artifacts:
         if not place.parent.exists():
             place.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             sync_folder(self._folder)
-        unfinished.replace(place)
+        with self.locked():
+            unfinished.replace(place)
         sync_folder(place.parent)
 
 

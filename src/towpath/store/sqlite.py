@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 from towpath.errors import StoreUnavailable
 from towpath.store import rows
+from towpath.store.artifacts import Artifacts
 from towpath.store.connections import checkpoint, connect, explained, is_busy, transaction
 from towpath.store.contract import OwnerId, RunNumber
 from towpath.store.desk import Desk
 from towpath.store.folder import FILE_MODE, DataFolder
 from towpath.store.journal import SqliteJournal
+from towpath.store.logs import LogReader, Logs
 from towpath.store.mailbox import SqliteMailbox
 from towpath.store.migrations import migrate
 from towpath.store.owners import SqliteOwners
 from towpath.store.queries import queries
 from towpath.store.reader import EVENT_PAGE_ROWS, SqliteReader
+from towpath.store.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +44,8 @@ class SqliteStore:
         self._reader = SqliteReader(folder.database)
         self._mailbox = SqliteMailbox(self._desk)
         self._owners = SqliteOwners(self._desk, folder.owners)
+        self._logs = Logs(folder.logs)
+        self._artifacts = Artifacts(folder.artifacts)
         self._journals: list[SqliteJournal] = []
 
     @property
@@ -64,6 +69,25 @@ class SqliteStore:
         self._journals.append(journal)
         return journal
 
+    @property
+    def artifacts(self) -> Artifacts:
+        """Kept files, by content."""
+        return self._artifacts
+
+    @property
+    def logs(self) -> Logs:
+        """What steps print."""
+        return self._logs
+
+    @property
+    def retention(self) -> Retention:
+        """What is forgotten, and when."""
+        return Retention(self._desk, self.folder, self._owners)
+
+    def log_reader(self, run: RunNumber, *, step: str | None = None, attempt: int | None = None) -> LogReader:
+        """Read a run's log: everything, or a step with all that is inside of it."""
+        return LogReader(self._logs.folder_of(run), step=step, attempt=attempt)
+
     def keep_artifact(self, row: ArtifactRow) -> None:
         """Note that a step kept a file; its bytes are in `Artifacts` already. Doing it twice is harmless."""
         values = (row.run, row.path, row.attempt, row.name, row.digest, row.size, row.kept_at)
@@ -86,6 +110,7 @@ class SqliteStore:
         """Close every connection; owners that were entered here leave."""
         for journal in self._journals:
             journal.close()
+        self._logs.close()
         try:
             self._owners.close()
         finally:

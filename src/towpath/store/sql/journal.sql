@@ -16,8 +16,9 @@ INSERT INTO definitions (digest, text, path, git_commit, recorded_at) VALUES (?,
 ON CONFLICT (digest) DO NOTHING;
 
 -- name: started_by_key
--- The run that a start key has started.
-SELECT number, id FROM runs WHERE start_key = ?;
+-- The run that a start key has started, be it that retention has removed it.
+SELECT number, id FROM runs WHERE start_key = ?1
+UNION ALL SELECT number, id FROM spent_keys WHERE start_key = ?1;
 
 -- name: accept
 -- A new run; its number is given here and never again.

@@ -27,7 +27,3 @@ SELECT owner FROM runs WHERE number = ?;
 -- name: claim
 -- Take a run over, if it still belongs to whom we saw.
 UPDATE runs SET owner = ?1 WHERE number = ?2 AND owner IS ?3;
-
--- name: forget_gone
--- Forget owners of the past that own nothing any more.
-DELETE FROM owners WHERE left_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.owner = owners.id);

@@ -100,3 +100,10 @@ CREATE TABLE artifacts (
   PRIMARY KEY (run, path, attempt, name)
 ) WITHOUT ROWID;
 CREATE INDEX artifacts_digest ON artifacts (digest);
+
+-- The start keys of runs that retention has removed: a key starts one run for ever.
+CREATE TABLE spent_keys (
+  start_key TEXT    PRIMARY KEY,
+  number    INTEGER NOT NULL,
+  id        TEXT    NOT NULL
+) WITHOUT ROWID;
