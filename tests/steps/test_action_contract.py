@@ -234,13 +234,16 @@ async def test_an_answer_without_json_fails(answer: Any, tmp_path: Path) -> None
     assert caught.value.kind == "invalid"
 
 
-def test_the_contract_loads_nothing_dear() -> None:
-    """Reading the contract, the catalogue's names and `log` loads neither pydantic, httpx2 nor asyncio."""
+def test_the_contract_loads_nothing_dear(tmp_path: Path) -> None:
+    """Names, membership, `log` and the cards of a project's own actions load no library and no event loop."""
+    (tmp_path / "actions").mkdir()
+    (tmp_path / "actions" / "a.py").write_text("def b(c: int) -> None: ...\n")
     code = (
-        "import sys\n"
+        "import pathlib, sys\n"
         "from towpath.steps.catalogue import Catalogue\n"
         "assert 'http.request' in Catalogue.load().cards()\n"
         "Catalogue.load().get('log').card\n"
+        f"Catalogue.load(pathlib.Path({str(tmp_path)!r})).card('a.b')\n"
         "dear = {'pydantic', 'httpx2', 'asyncio', 'msgspec', 'ssl'}\n"
         "print(sorted(dear & set(sys.modules)))\n"
     )

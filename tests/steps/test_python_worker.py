@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +323,18 @@ async def test_whatever_a_function_does_has_an_answer(  # noqa: PLR0917 - a tabl
     assert told in error.message
 
 
+async def test_a_missing_program_is_told_before_anything_runs(project: Path, context: FakeContext) -> None:
+    """An action that declares what it needs does not get half-way without it."""
+    (project / "actions" / "need.py").write_text(
+        "from towpath.steps import action\n"
+        "@action(binaries=['bash', 'no_such_program'])\ndef act(): print('ran')\n"
+    )
+    error = await failure(project, context, "need.act")
+
+    assert (error.kind, context.lines) == ("invalid", [])
+    assert "needs no_such_program" in error.message
+
+
 async def test_exit_codes_and_outputs_come_along(project: Path, context: FakeContext) -> None:
     """`error.exit_code` and `error.outputs` say what the function said."""
     left = await failure(project, context, "signal.leave", code=3)
@@ -438,6 +451,17 @@ async def test_python_call_refuses_what_it_cannot_call(
 
     assert error.kind == "invalid"
     assert told in error.message
+
+
+async def test_another_interpreter_can_be_named(project: Path, context: FakeContext) -> None:
+    """The interpreter of a virtual environment runs the function, though it has no Towpath installed."""
+    await asyncio.to_thread(venv.create, project / "env", symlinks=True)
+    (project / "where.py").write_text("import sys\ndef prefix(n: int) -> list:\n    return [sys.prefix, n]\n")
+    answer = await call(
+        project, context, "python.call", function="where:prefix", args={"n": 1}, python="env/bin/python"
+    )
+
+    assert {"result": [str(project / "env"), 1]} == answer
 
 
 async def test_a_rehearsal_of_python_call_calls_nothing(project: Path, context: FakeContext) -> None:

@@ -21,7 +21,7 @@ from towpath.steps.contract import Action
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from towpath.steps.python_worker.local import LocalActions
+    from towpath.steps.python_worker.local import LocalAction, LocalActions
 
 __all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "Catalogue"]
 
@@ -71,18 +71,18 @@ class Catalogue:
                 f"{local.card.source}:{local.line}: {name} is the name of an action of {self._origin(name)}.",
                 help='Rename the function, or give it a name with `@action("namespace.verb")`.',
             )
-            for name, local in self._local.actions.items()
+            for name, local in self._local_actions.items()
             if self._is_taken(name)
         ]
-        return (*self._local.problems, *taken)
+        return (*(self._local.problems if self._local else ()), *taken)
 
     def names(self) -> tuple[str, ...]:
         """Every name, sorted; imports no action."""
-        return tuple(sorted({*BUILT_IN, *self._entry_points, *self._local.actions}))
+        return tuple(sorted({*BUILT_IN, *self._entry_points, *self._local_actions}))
 
     def __contains__(self, name: object) -> bool:
         """Whether there is such an action; imports none."""
-        return name in BUILT_IN or name in self._local.actions or name in self._entry_points
+        return name in BUILT_IN or name in self._local_actions or name in self._entry_points
 
     def get(self, name: str) -> Action:
         """The action of this name; raises NotFound, or Refused when its package cannot be loaded."""
@@ -130,12 +130,16 @@ class Catalogue:
         }
 
     @functools.cached_property
-    def _local(self) -> LocalActions:
-        from towpath.steps.python_worker import local  # noqa: PLC0415 - a project without own actions does without
-
+    def _local(self) -> LocalActions | None:
         if self._project is None or not (self._project / "actions").is_dir():
-            return local.LocalActions(actions={}, problems=())
-        return local.read_local_actions(self._project, python=self._python)
+            return None
+        from towpath.steps.python_worker import read_local_actions  # noqa: PLC0415 - many projects have none
+
+        return read_local_actions(self._project, python=self._python)
+
+    @property
+    def _local_actions(self) -> Mapping[str, LocalAction]:
+        return self._local.actions if self._local else {}
 
     @functools.cached_property
     def _entry_points(self) -> Mapping[str, EntryPoint]:
@@ -157,7 +161,7 @@ class Catalogue:
             found = _import(place)
             made: Action = found(self._project, python=self._python) if isinstance(found, type) else found
             return made
-        if local := self._local.actions.get(name):
+        if local := self._local_actions.get(name):
             if name in self._entry_points:
                 raise Refused(f"The action {name} is both in the project and of {self._origin(name)}.")
             return local

@@ -25,7 +25,9 @@ action logs, answers or raises is masked by its caller.
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -409,6 +411,7 @@ class FunctionAction:
 
     async def perform(self, values: Values, context: StepContext) -> Values:
         """Calls the function with typed inputs and answers with plain JSON."""
+        check_binaries(self.declaration, context)
         result = self._call(self.function, values, context)
         if inspect.isawaitable(result):
             result = await result
@@ -471,7 +474,8 @@ class Signature:
 
 def signature_of(function: Callable[..., Any], *, name: str) -> Signature:
     """Reads the annotations of a function; raises AuthorError when they do not make an action."""
-    parameters = dict(inspect.signature(function).parameters)
+    signature = _signature(function)
+    parameters = dict(signature.parameters)
     takes_context = parameters.pop("context", None) is not None
     is_open = False
     fields = []
@@ -493,7 +497,7 @@ def signature_of(function: Callable[..., Any], *, name: str) -> Signature:
                     default=None if required else parameter.default,
                 )
             )
-    result = _resolve(inspect.signature(function).return_annotation, function, name)
+    result = _resolve(signature.return_annotation, function, name)
     record = None
     if len(fields) == 1 and fields[0].name == "inputs" and shapes.is_record(fields[0].annotation):
         record = fields[0].annotation
@@ -561,6 +565,21 @@ def invalid_inputs(name: str, error: shapes.ShapeError) -> ActionFailed:
     return ActionFailed(f"{name}: {told}", kind="invalid", help=f"`tow actions {name}` lists its inputs.")
 
 
+def check_binaries(declaration: Declaration, context: StepContext) -> None:
+    """Raises ActionFailed `invalid` when a program is missing that the action needs."""
+    if not declaration.binaries:
+        return
+    import shutil  # noqa: PLC0415 - few actions need programs
+
+    path = context.environment.get("PATH", "")
+    if missing := [name for name in declaration.binaries if shutil.which(name, path=path) is None]:
+        raise ActionFailed(
+            f"{declaration.name} needs {', '.join(missing)}, and PATH of the step has no such program.",
+            kind="invalid",
+            help=f"Install it on the machine that runs the step, or set PATH (it is {path}).",
+        )
+
+
 def check_kind(kind: str) -> ErrorKind:
     """The error kind of this name; raises ValueError when there is none."""
     if kind not in get_args(ErrorKind):
@@ -574,10 +593,19 @@ def first_sentence(docstring: str | None) -> str:
     return text.partition(". ")[0].removesuffix(".") + "." if text else ""
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature, its annotations as far as they can be read; `context` needs none."""
+    if sys.version_info < (3, 14):
+        return inspect.signature(function)
+    annotationlib: Any = importlib.import_module("annotationlib")  # Any: not known before Python 3.14
+    return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+
+
 def _resolve(annotation: Any, function: Callable[..., Any], name: str) -> Any:  # noqa: ANN401
     """What an annotation means where the function was written; text is evaluated there."""
     if annotation is inspect.Parameter.empty:
         return Any
+    annotation = getattr(annotation, "__forward_arg__", annotation)
     if not isinstance(annotation, str):
         return annotation
     home = inspect.unwrap(function)

@@ -19,8 +19,9 @@ from towpath.steps import contract, shapes
 from towpath.steps.contract import ActionFailed, Change, Rehearsal, StepContext, Values, action
 from towpath.steps.processes import EndedBy, ProcessResult, ProcessSpec
 from towpath.steps.python_worker import worker
+from towpath.steps.python_worker.place import FunctionPlace
 
-__all__ = ["FunctionPlace", "PythonCall", "call_function", "rehearse_function"]
+__all__ = ["PythonCall", "call_function", "rehearse_function"]
 
 ARGUMENTS_BYTES_MAX: Final = 4 * 1024 * 1024
 RESULT_BYTES_MAX: Final = 1024 * 1024
@@ -28,24 +29,6 @@ RESULT_BYTES_MAX: Final = 1024 * 1024
 _WORKER_FILE = str(Path(worker.__file__).resolve())
 _TOWPATH_FOLDER = str(Path(contract.__file__).resolve().parents[2])
 """Where the package lies, for an interpreter that does not have it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionPlace:
-    """Where a function is found: in a file of the project, or in a module."""
-
-    project: Path
-    function: str
-    file: Path | None = None
-    module: str = ""
-    python: Path | None = None
-    """The interpreter; None for the one that runs Towpath."""
-
-    @property
-    def shown(self) -> str:
-        """The function for people."""
-        home = self.module or (self.file.name if self.file else "")
-        return f"{home}:{self.function}"
 
 
 async def call_function(place: FunctionPlace, name: str, arguments: Values, context: StepContext) -> Values:

@@ -31,7 +31,7 @@ from towpath.definition.actions import ActionCard
 from towpath.errors import AuthorError
 from towpath.steps import contract, shapes
 from towpath.steps.contract import Declaration, Rehearsal, Signature, StepContext, Values
-from towpath.steps.python_worker.calls import FunctionPlace, call_function, rehearse_function
+from towpath.steps.python_worker.place import FunctionPlace
 
 __all__ = ["LocalAction", "LocalActions", "read_local_actions"]
 
@@ -90,7 +90,10 @@ class LocalAction:
 
     async def perform(self, values: Values, context: StepContext) -> Values:
         """Calls the function in a worker, after the inputs were checked as far as they can be from here."""
+        from towpath.steps.python_worker.calls import call_function  # noqa: PLC0415 - reading needs no processes
+
         self.signature.read(values, self.card.name)
+        contract.check_binaries(self.declaration, context)
         return await call_function(self.place, self.card.name, values, context)
 
     def perform_now(self, values: Values, context: StepContext) -> Values:
@@ -102,6 +105,8 @@ class LocalAction:
         self.signature.read(values, self.card.name)
         if not self.declaration.can_rehearse:
             return Rehearsal(summary=f"calls {self.place.shown}, which cannot be rehearsed", known=False)
+        from towpath.steps.python_worker.calls import rehearse_function  # noqa: PLC0415 - the same
+
         return await rehearse_function(self.place, self.card.name, values, context)
 
 
