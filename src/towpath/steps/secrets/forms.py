@@ -30,30 +30,38 @@ FORM_BYTES_MIN: Final = 4
 """Shorter forms would match everywhere and tell more than they hide."""
 BASE64_LINE_CHARS: Final = (64, 76)
 """Where `openssl base64` and PEM, and where `base64` and MIME break their lines."""
+BASE64_LAST_LINE_CHARS_MIN: Final = 8
+"""A shorter last line holds at most five bytes of the value, and may be as innocent as `Cg==`."""
 BASE64_PIECE_CHARS: Final = 24
 BASE64_PIECES_FROM_CHARS: Final = 60
 
+_LINE_ENDS: Final = (b"\n", b"\r\n", b"\\n")  # the last one is a newline inside JSON
 _NOT_URL_UNRESERVED_JS: Final = "!'()*~"  # encodeURIComponent leaves these alone
-_SHELL_SPECIAL: Final = re.compile(r"([^A-Za-z0-9_@%+:,./=\-\u0080-\U0010ffff])")
+_SHELL_SPECIAL: Final = (
+    re.compile(r"""([ !"$&'()*,;<>?\[\\\]^`{|}]|^[~#])"""),  # bash
+    re.compile(r"""([ !"$&'()*;<>?\[\\\]^`{|}~#=])"""),  # zsh and others
+)
 _ANSI_C_NAMES: Final = {
     "\a": r"\a", "\b": r"\b", "\t": r"\t", "\n": r"\n", "\v": r"\v", "\f": r"\f", "\r": r"\r", "\x1b": r"\E", "\\": r"\\", "'": r"\'",
 }  # fmt: skip
 
 
 def forms_of(value: str) -> frozenset[bytes]:
-    """Every form of *value*, of each of its lines when it has several, and of the value without the white space around it."""
+    """Every form of *value*, without the white space around it too, and of each of its lines when it has several."""
     forms: set[bytes] = set()
-    for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
-        if len(part.encode()) >= FORM_BYTES_MIN:
-            forms.update(_text_forms(part))
-            forms.update(_byte_forms(part))
+    for whole in {value, value.strip()}:
+        forms.update(_simple_forms(whole), _long_base64(whole))
+    for line in value.splitlines():
+        if len(line.strip().encode()) >= FORM_BYTES_MIN:
+            forms.update(_simple_forms(line.strip()))
     return frozenset(form for form in forms if len(form) >= FORM_BYTES_MIN)
 
 
-def _text_forms(value: str) -> Iterator[bytes]:
+def _simple_forms(value: str) -> Iterator[bytes]:
     for spell in (_plain, _json, _urls, _shell, _markup):
         for text in spell(value):
             yield text.encode("utf-8", "surrogatepass")
+    yield from _binary(value)
 
 
 def _plain(value: str) -> Iterator[str]:
@@ -101,7 +109,8 @@ def _shell(value: str) -> Iterator[str]:
     """As `printf %q`, `${x@Q}`, `set -x`, `declare -p` and careful people quote it."""
     yield shlex.quote(value).removeprefix("'").removesuffix("'")
     yield value.replace("'", r"'\''")
-    yield _SHELL_SPECIAL.sub(r"\\\1", value)
+    for special in _SHELL_SPECIAL:
+        yield special.sub(r"\\\1", value)
     yield re.sub(r'([$`"\\])', r"\\\1", value)
     yield re.sub(r'([$`"\\!])', r"\\\1", value)
     yield "".join(_ansi_c(character, as_bytes=True) for character in value)
@@ -129,18 +138,29 @@ def _markup(value: str) -> Iterator[str]:
     yield value.replace('"', '""')
 
 
-def _byte_forms(value: str) -> Iterator[bytes]:
+def _binary(value: str) -> Iterator[bytes]:
+    """Hex, and base64 in one line, also of the UTF-16 that PowerShell likes."""
     data = value.encode("utf-8", "surrogatepass")
     yield data.hex().encode()
     yield data.hex().upper().encode()
     for bare in (data, value.encode("utf-16-le", "surrogatepass")):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             for before in range(3):
-                yield from _pieces(
-                    _base64_core(encode(b"\0" * before + bare), before=before, length=len(bare))
-                )
+                yield _base64_core(encode(b"\0" * before + bare), before=before, length=len(bare))
             for whole in (bare, bare + b"\n"):
-                yield from _wrapped(encode(whole))
+                yield encode(whole)
+                yield encode(whole).rstrip(b"=")
+
+
+def _long_base64(value: str) -> Iterator[bytes]:
+    """Base64 that is broken into lines."""
+    data = value.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        yield from _pieces(
+            _base64_core(base64.b64encode(b"\0" * before + data), before=before, length=len(data))
+        )
+    for whole in (data, data + b"\n"):
+        yield from _lines(base64.b64encode(whole))
 
 
 def _base64_core(encoded: bytes, *, before: int, length: int) -> bytes:
@@ -150,18 +170,32 @@ def _base64_core(encoded: bytes, *, before: int, length: int) -> bytes:
     return encoded[first:last]
 
 
-def _wrapped(encoded: bytes) -> Iterator[bytes]:
-    """A base64 text as it ends, and each of its lines where it is broken into lines."""
-    yield encoded
-    yield encoded.rstrip(b"=")
+def _lines(encoded: bytes) -> Iterator[bytes]:
+    """The lines of a base64 text that begins where the value begins; the pieces do not reach into a short last one."""
     for width in BASE64_LINE_CHARS:
         for start in range(0, len(encoded), width):
-            yield encoded[start : start + width]
+            line = encoded[start : start + width]
+            if len(line) >= BASE64_LAST_LINE_CHARS_MIN:
+                yield line
 
 
 def _pieces(core: bytes) -> Iterator[bytes]:
-    """A base64 text, and every piece of a long one: it may be broken into lines anywhere."""
-    yield core
-    if len(core) >= BASE64_PIECES_FROM_CHARS:
-        for start in range(len(core) - BASE64_PIECE_CHARS + 1):
-            yield core[start : start + BASE64_PIECE_CHARS]
+    """A base64 text as it looks when it stands somewhere in a longer text that is broken into lines.
+
+    Lines are taken to be at least as long as the shortest text that is cut into pieces; so a shorter text is
+    broken once at most, and of a longer one a piece as long as ours stands unbroken everywhere but near its ends.
+    """
+    if len(core) < BASE64_PIECES_FROM_CHARS:
+        for place in range(1, len(core)):
+            yield from _broken(core[:place], core[place:])
+        return
+    for start in range(len(core) - BASE64_PIECE_CHARS + 1):
+        yield core[start : start + BASE64_PIECE_CHARS]
+    for place in range(1, BASE64_PIECE_CHARS):
+        yield from _broken(core[:place], core[place : place + BASE64_PIECE_CHARS])
+        yield from _broken(core[-place - BASE64_PIECE_CHARS : -place], core[-place:])
+
+
+def _broken(line: bytes, next_line: bytes) -> Iterator[bytes]:
+    for end in _LINE_ENDS:
+        yield line + end + next_line
