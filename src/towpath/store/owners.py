@@ -153,12 +153,12 @@ class SqliteOwners:
         return descriptor
 
     def _is_locked(self, owner: OwnerId) -> bool:
-        return owner in self._held or _is_locked(self._path(owner))
+        return owner in self._held or is_locked(self._path(owner))
 
     def _clean(self) -> None:
         """Remove the lock files that the dead have left; whose lock can be had belongs to nobody."""
         for path in self._folder.glob("*.lock"):
-            if path.stem not in self._held and not _is_locked(path):
+            if path.stem not in self._held and not is_locked(path):
                 path.unlink(missing_ok=True)
         for path in self._folder.glob("*.new"):
             with suppress(OSError):
@@ -166,7 +166,7 @@ class SqliteOwners:
                     path.unlink()
 
 
-def _is_locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Ask the kernel whether somebody holds the exclusive lock; the question disturbs nobody."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
