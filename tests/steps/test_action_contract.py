@@ -123,6 +123,25 @@ async def test_an_action_without_a_rehearsal_says_so(tmp_path: Path) -> None:
     assert (told.known, context.lines) == (False, [])
 
 
+async def test_an_action_that_only_looks_is_rehearsed_by_looking(tmp_path: Path) -> None:
+    """What changes nothing may be done in a rehearsal; a failure is told, for an earlier step may prevent it."""
+
+    @action("demo.look", effects="none")
+    async def look(number: int) -> Doubled:
+        """Looks."""
+        if number < 0:
+            raise ActionFailed("nothing there", kind="invalid")
+        return Doubled(value=number)
+
+    context = FakeContext(workspace=tmp_path)
+    found = await look.rehearse({"number": 1}, context)
+    failed = await look.rehearse({"number": -1}, context)
+
+    assert look.card.can_rehearse
+    assert (found.known, found.changes, found.outputs) == (True, (), {"value": 1})
+    assert (failed.known, "nothing there" in failed.summary) == (False, True)
+
+
 async def test_a_rehearsal_is_asked_with_the_same_inputs(tmp_path: Path) -> None:
     """The rehearsal function takes what the action takes."""
     told = await double.rehearse({"number": 3}, FakeContext(workspace=tmp_path))

@@ -39,6 +39,7 @@ class Host:
     name: Annotated[str, "Its name"]
     port: Annotated[int, Range(1, 65535)] = 80
     tags: list[str] = field(default_factory=list)
+    key: Annotated[Annotated[str, Range(1)] | None, "Its key"] = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,7 @@ SCHEMAS = [
                 "name": {"type": "string", "description": "Its name"},
                 "port": {"type": "integer", "minimum": 1, "maximum": 65535, "default": 80},
                 "tags": {"type": "array", "items": {"type": "string"}},
+                "key": {"type": "string", "minLength": 1, "description": "Its key"},
             },
             "required": ["name"],
             "additionalProperties": False,
@@ -216,7 +218,7 @@ def test_plain_json_goes_through_unchanged(value: Any) -> None:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (Host("x"), {"name": "x", "port": 80, "tags": []}),
+        (Host("x"), {"name": "x", "port": 80, "tags": [], "key": None}),
         (Colour.RED, "red"),
         ({1, 3, 2}, [1, 2, 3]),
         ((1, 2), [1, 2]),

@@ -386,7 +386,8 @@ class FunctionAction:
     @functools.cached_property
     def card(self) -> ActionCard:
         """What it promises."""
-        return card_of(self.signature, self.declaration, can_rehearse=self.rehearse_function is not None)
+        can_rehearse = self.rehearse_function is not None or self.declaration.effects == "none"
+        return card_of(self.signature, self.declaration, can_rehearse=can_rehearse)
 
     @functools.cached_property
     def signature(self) -> Signature:
@@ -428,14 +429,26 @@ class FunctionAction:
         return outputs_of(self._call(self.function, values, context), self.name)
 
     async def rehearse(self, values: Values, context: StepContext) -> Rehearsal:
-        """Asks the rehearsal function; without one, checks the inputs and says that nothing is known."""
+        """Asks the rehearsal function; without one, performs what changes nothing, and knows nothing else."""
         if self.rehearse_function is None:
             self.signature.read(values, self.name)
+            if self.declaration.effects == "none":
+                return await self._looked(values, context)
             return Rehearsal(summary=f"performs {self.name}, which cannot be rehearsed", known=False)
         result = self._call(self.rehearse_function, values, context)
         found = await result if isinstance(result, Awaitable) else result
         assert isinstance(found, Rehearsal), self.name  # noqa: S101 - the author's mistake
         return found
+
+    async def _looked(self, values: Values, context: StepContext) -> Rehearsal:
+        """What an action that only looks finds now; later it may find something else."""
+        try:
+            outputs = await self.perform(values, context)
+        except ActionFailed as error:
+            return Rehearsal(
+                summary=f"{self.name} would fail as things are now: {error.message}", known=False
+            )
+        return Rehearsal(summary=f"{self.name} changes nothing", outputs=outputs)
 
     def _call(self, function: Callable[..., Any], values: Values, context: StepContext) -> Any:  # noqa: ANN401
         signature = self.signature

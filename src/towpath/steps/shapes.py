@@ -24,7 +24,7 @@ import typing
 import uuid
 from collections import abc
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 __all__ = [
     "DEPTH_MAX",
@@ -249,11 +249,24 @@ def _record_schema(record: type, inside: tuple[type, ...]) -> dict[str, Any]:
 
 
 def field_schema(field: Field, inside: tuple[type, ...] = ()) -> dict[str, Any]:
-    """The schema of one field, with its default where that is plain JSON."""
-    schema = _schema(field.annotation, inside)
+    """The schema of one field, with its default where that is plain JSON.
+
+    Where null only says that the field is left out, the schema does not offer it.
+    """
+    may_be_left_out = not field.required and field.default is None
+    schema = _schema(_without_none(field.annotation) if may_be_left_out else field.annotation, inside)
     if not field.required and isinstance(field.default, (str, int, float)):
         schema["default"] = field.default.value if isinstance(field.default, enum.Enum) else field.default
     return schema
+
+
+def _without_none(annotation: Annotation) -> Annotation:
+    annotation = _unwrapped(annotation)
+    if _origin(annotation) is typing.Annotated:
+        return Annotated[(_without_none(annotation.__origin__), *annotation.__metadata__)]
+    if _origin(annotation) in (typing.Union, types.UnionType):
+        return typing.Union[tuple(one for one in typing.get_args(annotation) if one is not type(None))]  # noqa: UP007 - made at run time
+    return annotation
 
 
 _SIMPLE_SCHEMAS: dict[type, dict[str, Any]] = {
