@@ -121,7 +121,11 @@ class Part(BaseModel):
     """What every part of a definition is: frozen, and closed to keys that the language does not have."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, strict=False
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        defer_build=True,  # a validator is made when it is first used: most commands use few of them
     )
 
 
@@ -676,8 +680,3 @@ class Workflow(Part):
         yield "on_failure", self.on_failure
         yield "catch", self.catch
         yield "finally", self.finally_
-
-
-_MODELS: tuple[type[BaseModel], ...] = (*STEP_CLASSES, Branch, Workflow, Question, Step)
-for _class in _MODELS:
-    _class.model_rebuild()

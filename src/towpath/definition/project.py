@@ -423,9 +423,8 @@ def _provider(value: object) -> object:
 class Secrets(Part):
     """Where secrets come from."""
 
-    providers: tuple[Annotated[Provider, BeforeValidator(_provider)], ...] = (
-        Provider(env=EnvironmentVariables()),
-        Provider(sealed=Sealed()),
+    providers: tuple[Annotated[Provider, BeforeValidator(_provider)], ...] = Field(
+        default_factory=lambda: (Provider(env=EnvironmentVariables()), Provider(sealed=Sealed()))
     )
     """Asked in this order."""
 
@@ -580,21 +579,21 @@ class ProjectFile(Part):
     """The project's name."""
     title: str | None = None
     """What people are shown."""
-    people: People = People()
+    people: People = Field(default_factory=People)
     """Who there is."""
     environments: Mapping[Id, Environment] = Field(default_factory=dict)
     """Where things are deployed to."""
     calendars: Mapping[Id, Calendar] = Field(default_factory=dict)
     """When things are open."""
-    secrets: Secrets = Secrets()
+    secrets: Secrets = Field(default_factory=Secrets)
     """Where secrets come from."""
     channels: Mapping[Id, Channel] = Field(default_factory=dict)
     """How people are told things."""
-    engine: Engine = Engine()
+    engine: Engine = Field(default_factory=Engine)
     """What drives the runs."""
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     """Limits of this project."""
-    policies: Policies = Policies()
+    policies: Policies = Field(default_factory=Policies)
     """Policy as code."""
-    access: Access = Access()
+    access: Access = Field(default_factory=Access)
     """Who may do what."""

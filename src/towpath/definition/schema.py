@@ -82,6 +82,9 @@ def project_schema() -> Json:
 def _made_from(cls: type[BaseModel], name: str, title: str) -> Json:
     schema = _clean(cls.model_json_schema(by_alias=True))
     assert isinstance(schema, dict)
+    for key, field in cls.model_fields.items():
+        # Beside a reference with a default of its own, pydantic leaves the description out.
+        schema["properties"][field.alias or key].setdefault("description", field.description or "")
     return {"$schema": DIALECT, "$id": f"{BASE_URL}{name}.json", **schema, "title": title}
 
 
@@ -144,7 +147,11 @@ def _mend_step(schema: Json, cls: type[model.Step]) -> None:
     if "runs_on" in properties:
         _or_one_word(properties["runs_on"])
     if cls is model.UsesStep:
-        properties["outputs"] = {"type": "object", "additionalProperties": {"type": "string"}}
+        properties["outputs"] = {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Names mapped to expressions, beside the action's own outputs.",
+        }
     if cls is model.TaskStep:
         properties["if_unanswered"]["enum"] = ["fail", "continue"]
     schema["required"] = [cls.kind, *(key for key in schema.get("required", ()) if key != cls.kind)]

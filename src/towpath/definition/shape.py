@@ -85,6 +85,8 @@ class _Shaper(Generic[ModelT]):
             if value is not None:
                 break
             value = self._validate(first=False)
+        for path in _empty_keys(value, ()):
+            self._tell_empty(path)
         return Shaped(
             value=value,
             problems=tuple(self._problems),
@@ -115,6 +117,15 @@ class _Shaper(Generic[ModelT]):
         if any(path[:length] in self._cut for length in range(len(path) + 1)):
             return True
         return trouble.type.startswith("union_tag") and any(cut[:-1] == path for cut in self._cut)
+
+    def _tell_empty(self, path: DataPath) -> None:
+        """A key without a value is a slip: an `if` that says nothing would let everything through."""
+        span = self._source.key_span((*self._at, *path))
+        self._problems.append(
+            self._source.problem(
+                "wrong-type", f"`{path[-1]}` has no value", *span, help="write one, or remove the key"
+            )
+        )
 
     def _cut_out(self, path: DataPath) -> None:
         """Remove what stands at *path*, or the smallest part around it that can go."""
@@ -165,6 +176,27 @@ def _value_at(data: Any, path: DataPath) -> Any:  # Any: JSON values
 
 def _is_step_path(path: DataPath) -> bool:
     return len(path) > 1 and isinstance(path[-1], int) and path[-2] in STEP_LISTS
+
+
+def _empty_keys(value: object, path: DataPath) -> Iterator[DataPath]:
+    """The paths of keys that are there and hold nothing."""
+    match value:
+        case BaseModel():
+            for name in value.model_fields_set:
+                field = type(value).model_fields[name]
+                key, inner = field.alias or name, getattr(value, name)
+                if inner is None and field.annotation is not Any:
+                    yield (*path, key)
+                else:
+                    yield from _empty_keys(inner, (*path, key))
+        case Mapping():
+            for key, inner in value.items():
+                yield from _empty_keys(inner, (*path, str(key)))
+        case tuple():
+            for position, inner in enumerate(value):
+                yield from _empty_keys(inner, (*path, position))
+        case _:
+            return
 
 
 # --- pydantic's locations -----------------------------------------------------------------------------------
@@ -282,6 +314,8 @@ def _shares_a_key(cls: type[BaseModel], value: Mapping[str, object]) -> bool:
 
 def _fields(cls: type[BaseModel]) -> dict[str, FieldInfo]:
     """A model's fields by the key that the file uses."""
+    if not cls.__pydantic_fields_complete__:
+        cls.model_rebuild()  # it names steps, which were not there yet when it was written down
     return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 

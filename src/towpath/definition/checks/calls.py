@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -157,6 +158,22 @@ def _template_mismatch(schema: Mapping[str, object], text: str) -> str | None:
 
 
 # --- workflows ----------------------------------------------------------------------------------------------
+
+
+def check_workflow_name(context: Context) -> None:
+    """Tell a name that another file of the project has too."""
+    if context.project is None or context.is_cut(("name",)):
+        return
+    mine = Path(context.source.path).absolute()
+    files = [head.path.absolute() for head in context.project.heads().get(context.workflow.name, ())]
+    others = [file for file in files if file != mine]
+    if mine in files and others:
+        context.tell(
+            "duplicate-workflow",
+            f"the workflow in {os.path.relpath(others[0])} is called `{context.workflow.name}` too",
+            ("name",),
+            help="names are unique in the project: they are what people type",
+        )
 
 
 def check_workflow_calls(context: Context) -> None:

@@ -41,6 +41,7 @@ CHECKS: tuple[Callable[[Context], None], ...] = (
     texts.check_texts,
     texts.check_scripts,
     calls.check_actions,
+    calls.check_workflow_name,
     calls.check_workflow_calls,
     people.check_people,
 )
