@@ -162,14 +162,10 @@ async def test_each_step_loses_only_its_own_processes(processes: ProcessRunner) 
 async def test_nothing_survives_the_death_of_tow(trap: str, tmp_path: Path) -> None:
     """When `tow` itself is killed with -9, everything of its steps ends, and what looked after them too."""
     word = mark()
-    program = f"""
-        import asyncio
-        from towpath.steps.processes import ProcessRunner, ProcessSpec
-        async def main():
-            runner = ProcessRunner()
-            script = "{trap}(setsid sleep 1000 &) ; echo > {tmp_path}/ready; sleep 1000"
-            await runner.run(ProcessSpec(argv=("bash", "-c", script), cwd="/", env={{**{ENVIRONMENT!r}, "MARK": "{word}"}}))
-        asyncio.run(main())
+    program = f""" import asyncio from towpath.steps.processes import ProcessRunner, ProcessSpec async def
+    main(): runner = ProcessRunner() script = "{trap}(setsid sleep 1000 &) ; echo > {tmp_path}/ready; sleep
+    1000" await runner.run(ProcessSpec(argv=("bash", "-c", script), cwd="/", env={{**{ENVIRONMENT!r},
+    "MARK": "{word}"}})) asyncio.run(main())
     """
     tow = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
     await until(lambda: (tmp_path / "ready").exists())
@@ -241,16 +237,11 @@ async def test_held_descriptors_outlive_tow_but_not_its_steps(tmp_path: Path) ->
 
     word = mark()
     lock = tmp_path / "lock"
-    program = f"""
-        import asyncio, fcntl, os
-        from towpath.steps.processes import ProcessRunner, ProcessSpec
-        async def main():
-            fd = os.open("{lock}", os.O_CREAT | os.O_RDWR)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            runner = ProcessRunner(hold_fds=(fd,))
-            script = "trap '' TERM; echo > {tmp_path}/ready; while :; do sleep 1000; done"
-            await runner.run(ProcessSpec(argv=("bash", "-c", script), cwd="/", env={{**{ENVIRONMENT!r}, "MARK": "{word}"}}, grace_seconds=1.0))
-        asyncio.run(main())
+    program = f""" import asyncio, fcntl, os from towpath.steps.processes import ProcessRunner, ProcessSpec
+    async def main(): fd = os.open("{lock}", os.O_CREAT | os.O_RDWR) fcntl.flock(fd, fcntl.LOCK_EX) runner =
+    ProcessRunner(hold_fds=(fd,)) script = "trap '' TERM; echo > {tmp_path}/ready; while :; do sleep 1000;
+    done" await runner.run(ProcessSpec(argv=("bash", "-c", script), cwd="/", env={{**{ENVIRONMENT!r},
+    "MARK": "{word}"}}, grace_seconds=1.0)) asyncio.run(main())
     """
     tow = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
     await until(lambda: (tmp_path / "ready").exists())

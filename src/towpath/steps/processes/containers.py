@@ -71,7 +71,9 @@ async def run_in_container(
         client_env: The environment of the client itself (PATH, HOME, XDG_RUNTIME_DIR, DOCKER_HOST).
 
     """
-    inside = replace(spec, argv=run_argv(spec, container), env={**spec.env, **client_env})
+    inside = replace(
+        spec, argv=run_argv(spec, container, client_env=client_env), env={**spec.env, **client_env}
+    )
     remove = ProcessSpec(argv=remove_argv(container), cwd="/", env=client_env, timeout_seconds=REMOVE_SECONDS)
     ended = False
     try:
@@ -84,8 +86,10 @@ async def run_in_container(
     return result
 
 
-def run_argv(spec: ProcessSpec, container: Container) -> tuple[str, ...]:
-    """The command line that runs *spec* inside *container*."""
+def run_argv(
+    spec: ProcessSpec, container: Container, *, client_env: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """The command line that runs *spec* inside *container*, for a client whose own environment is *client_env*."""
     _check(container)
     return (
         container.engine,
@@ -97,7 +101,7 @@ def run_argv(spec: ProcessSpec, container: Container) -> tuple[str, ...]:
         *_user(container),
         *(f"--mount={_bind(folder)}" for folder in container.folders),
         f"--workdir={spec.cwd}",
-        *(f"--env={name}" for name in sorted(spec.env)),
+        *(f"--env={_variable(name, value, client_env or {})}" for name, value in sorted(spec.env.items())),
         container.image,
         *spec.argv,
     )
@@ -113,6 +117,11 @@ def _user(container: Container) -> tuple[str, ...]:
     if container.user is None:
         return ()
     return ("--userns=keep-id",) if container.engine == "podman" else (f"--user={container.user}",)
+
+
+def _variable(name: str, value: str, client_env: Mapping[str, str]) -> str:
+    """The name alone, or with its value where the client needs another value under this name (PATH, HOME)."""
+    return f"{name}={value}" if client_env.get(name, value) != value else name
 
 
 def _bind(folder: Path) -> str:

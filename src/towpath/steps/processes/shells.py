@@ -65,7 +65,8 @@ def write_script(folder: Path, shell: Shell, text: str) -> Path:
     path = folder / f"script{shell.suffix}"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, data)
+        while data:
+            data = data[os.write(fd, data) :]
     finally:
         os.close(fd)
     return path
