@@ -124,7 +124,7 @@ async def test_an_action_without_a_rehearsal_says_so(tmp_path: Path) -> None:
 
 
 async def test_an_action_that_only_looks_is_rehearsed_by_looking(tmp_path: Path) -> None:
-    """What changes nothing may be done in a rehearsal; a failure is told, for an earlier step may prevent it."""
+    """What changes nothing may be done; a failure is told, for an earlier step may prevent it."""
 
     @action("demo.look", effects="none")
     async def look(number: int) -> Doubled:
