@@ -11,7 +11,6 @@ call.
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import importlib.util
 import inspect
@@ -19,7 +18,6 @@ import json
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    import traceback
+
     from towpath.steps.contract import LogLevel
 
 RESULT_FD: Final = 3
@@ -104,6 +104,8 @@ def _called(call: dict[str, Any]) -> Any:  # noqa: ANN401 - plain JSON
         )
     value = function(**arguments)
     if inspect.iscoroutine(value):
+        import asyncio  # noqa: PLC0415 - dear, and few functions wait
+
         value = asyncio.run(value)
     try:
         return shapes.write(value)
@@ -198,6 +200,8 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
 
 def _raised(error: BaseException) -> dict[str, Any]:
     """The error in a sentence; the traceback, without our own lines, goes to the log."""
+    import traceback  # noqa: PLC0415 - only for a mistake
+
     # `error` went through `_answer`, `_called` and perhaps the loader: the author's lines come behind ours.
     lines = traceback.TracebackException.from_exception(error)
     ours = (__file__, "<frozen importlib", importlib.__file__ or "", importlib.util.__file__ or "")
