@@ -47,12 +47,12 @@ class SetTimer(Command, frozen=True, tag="set_timer"):
 
     @property
     def id(self) -> str:
-        """`path@purpose`."""
-        return f"{self.path}@{self.purpose}"
+        """`path@purpose:due`."""
+        return f"{self.path}@{self.purpose}:{self.due}"
 
 
 class AwaitWindow(Command, frozen=True, tag="await_window"):
-    """Tell the core `TimerFired` when the calendar's window opens."""
+    """Tell the core `Signalled` with kind `window` when the calendar's window opens."""
 
     window: str
 
@@ -69,6 +69,11 @@ class StartChild(Command, frozen=True, tag="start_child"):
     child: RunId
     plan: int
     with_: Mapping[str, Json] = msgspec.field(name="with", default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """`path>child`: the child's id has the attempt in it."""
+        return f"{self.path}>{self.child}"
 
 
 class StopSteps(Command, frozen=True, tag="stop_steps"):
@@ -108,7 +113,9 @@ def _owed(node: Node) -> list[AnyCommand]:
             found.append(StopSteps(path=node.path, leaves=(node.path,)))
     elif node.status == "performing" and node.work is not None:
         found.append(
-            PerformStep(path=node.path, attempt=node.attempt, stage=node.stage, work=node.work, plan=node.plan)
+            PerformStep(
+                path=node.path, attempt=node.attempt, stage=node.stage, work=node.work, plan=node.plan
+            )
         )
     elif node.status == "asking" and node.question is not None:
         found.append(AskPeople(path=node.path, question=node.question))
@@ -129,7 +136,8 @@ def _on_admitted(event: events.RunAdmitted) -> tuple[AnyCommand, ...]:
 
 def _on_started(event: events.StepStarted) -> tuple[AnyCommand, ...]:
     if event.work is not None and event.child is not None:
-        return (StartChild(path=event.path, child=event.child, plan=event.plan, with_=event.work.with_),)
+        child = StartChild(path=event.path, child=event.child, plan=event.plan, with_=event.work.with_)
+        return (child, *_timeout(event.path, event.timeout_at))
     if event.work is not None:
         return (
             PerformStep(

@@ -1,42 +1,70 @@
 """What a run takes over from the one that it continues: an ended run never opens again.
 
-A retry starts a new run that carries every step that ended well; a rollback starts one that carries every step that was started and has
-something to undo. The order of starting is kept, so the new run undoes in the same order.
+A retry starts a new run that carries every step that ended well, and remembers of every other step that was started and can be undone
+that there may be something to undo. A rollback starts one that carries all that the rollbacks may read. The order of starting is kept, so
+the new run undoes in the same order.
 """
 
 from __future__ import annotations
 
-from towpath.core.run import GOOD_STATUSES, Carried, Node, Run
+from collections.abc import Iterable
+
+from towpath.core.evolve import parent_path
+from towpath.core.run import GOOD_STATUSES, ROOT, Carried, Node, NodeStatus, Path, Run
+
+_STANDING_SKIPS = frozenset({"already_done", "carried"})
+"""Why a skipped step stays skipped; every other reason is asked again."""
 
 
 def carried_for_retry(run: Run) -> tuple[Carried, ...]:
-    """The steps of *run* that a retry does not do again."""
-    return tuple(_carry(run, node) for node in _in_order(run) if _stands(run, node))
+    """The steps of *run* that a retry does not do again, and those that it may have to undo."""
+    disturbed = _with_ancestors(_undone_paths(run))
+    standing = {
+        node.path
+        for node in run.nodes.values()
+        if _stands(node) and node.path not in disturbed and not _unfinished(run, node)
+    }
+    remembered = (
+        _with_ancestors(node.path for node in run.nodes.values() if _has_effect(run, node)) - standing
+    )
+    return tuple(
+        _carry(node, node.status if node.path in standing else "reset")
+        for node in _in_order(run)
+        if node.path in standing or node.path in remembered
+    )
 
 
 def carried_for_rollback(run: Run) -> tuple[Carried, ...]:
     """The steps of *run* that can be undone, and what their rollbacks may read."""
-    return tuple(_carry(run, node) for node in _in_order(run) if not _is_beside(node) and node.path)
+    return tuple(
+        _carry(node, node.status) for node in _in_order(run) if node.path and not _is_last_or_undoing(node)
+    )
 
 
 def _in_order(run: Run) -> list[Node]:
     return sorted(run.nodes.values(), key=lambda node: node.started_sequence)
 
 
-def _stands(run: Run, node: Node) -> bool:
-    """Whether the step's result is still true: it ended well, was not undone, and no unfinished round holds it."""
-    if node.status not in GOOD_STATUSES or node.undone or not node.path or _is_beside(node):
+def _stands(node: Node) -> bool:
+    """Whether the step ended well, outside of handlers, and for a reason that stays true."""
+    if node.status not in GOOD_STATUSES or not node.path or "~" in node.path:
         return False
-    if node.status == "skipped" and node.reason in ("condition", "stopped"):
-        return False
-    return not _in_unfinished_repeat(run, node) and not _holds_undone(run, node)
+    return node.status != "skipped" or node.reason in _STANDING_SKIPS
 
 
-def _is_beside(node: Node) -> bool:
-    return "~" in node.path
+def _has_effect(run: Run, node: Node) -> bool:
+    """Whether the step did something, or may have done, that it can undo and that was not undone."""
+    is_step = not node.frame and node.path != ROOT
+    can_be_undone = is_step and node.started and not node.undone and run.plan[node.plan].has_rollback
+    return can_be_undone and not _is_last_or_undoing(node)
 
 
-def _in_unfinished_repeat(run: Run, node: Node) -> bool:
+def _is_last_or_undoing(node: Node) -> bool:
+    return "~rollback" in node.path or node.path.startswith(("~finally", "~on_failure"))
+
+
+def _unfinished(run: Run, node: Node) -> bool:
+    """Whether the node stands in a round of a `repeat` that will begin again."""
     end = len(node.path)
     while (end := node.path.rfind("]", 0, end)) >= 0:
         frame = run.nodes.get(node.path[: end + 1])
@@ -47,32 +75,40 @@ def _in_unfinished_repeat(run: Run, node: Node) -> bool:
     return False
 
 
-def _holds_undone(run: Run, node: Node) -> bool:
-    """Whether something inside the block was rolled back by a scope around it."""
+def _undone_paths(run: Run) -> Iterable[Path]:
     entry = run.undo
     while entry is not None:
-        if run.nodes[entry.path].undone and _is_below(entry.path, node.path):
-            return True
+        if run.nodes[entry.path].undone:
+            yield entry.path
         entry = entry.older
-    return False
 
 
-def _is_below(path: str, block: str) -> bool:
-    return path.startswith(block) and len(path) > len(block) and path[len(block)] in "/["
+def _with_ancestors(paths: Iterable[Path]) -> set[Path]:
+    """The paths and everything that they stand in, but for the root."""
+    found: set[Path] = set()
+    for path in paths:
+        above: Path | None = path
+        while above and above not in found:
+            found.add(above)
+            above = parent_path(above)
+    return found
 
 
-def _carry(run: Run, node: Node) -> Carried:
+def _carry(node: Node, status: NodeStatus) -> Carried:
+    is_reset = status == "reset"
     return Carried(
         path=node.path,
         plan=node.plan,
-        status=node.status,
+        status=status,
         frame=node.frame,
-        outputs=node.outputs,
+        outputs=None if is_reset else node.outputs,
         attempt=node.attempt,
-        started_at=node.started_at,
-        ended_at=node.ended_at,
+        started_at=0 if is_reset else node.started_at,
+        ended_at=0 if is_reset else node.ended_at,
         started=node.started and not node.undone,
-        items=node.items,
-        cursor=node.cursor,
-        reason="" if node.reason == "carried" else node.reason,
+        items=None if is_reset else node.items,
+        cursor=0 if is_reset else node.cursor,
+        reason="" if is_reset or node.reason == "carried" else node.reason,
+        position=node.position,
+        value=node.value,
     )

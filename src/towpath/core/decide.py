@@ -151,8 +151,8 @@ def _timer_fired(turn: Turn, s: stimuli.TimerFired) -> None:
 
 
 def _time_is_up(turn: Turn, node: Node) -> None:
-    if node.phase != "body":
-        raise IllegalStimulus(f"the body of {node.path} in run {turn.run.id} is over")
+    if node.phase != "body" or turn.stop_reason(node.path) is not None:
+        raise IllegalStimulus(f"the body of {node.path} in run {turn.run.id} is over, or is being stopped")
     flow.stop(turn, node.path, reason="timeout")
 
 
@@ -163,38 +163,62 @@ def _answered(turn: Turn, s: stimuli.Answered) -> None:
 def _asking(turn: Turn, path: str) -> Node:
     node = turn.run.nodes.get(path)
     if node is None or node.status != "asking":
-        raise Refused(f"nothing is asked at {path!r} in run {turn.run.id}", help="`tow show RUN` lists what it waits for")
+        raise Refused(
+            f"nothing is asked at {path!r} in run {turn.run.id}",
+            help="`tow show RUN` lists what it waits for",
+        )
     return node
 
 
 def _signalled(turn: Turn, s: stimuli.Signalled) -> None:
+    waiting = [
+        node
+        for node in turn.run.open_leaves()
+        if node.status == "waiting" and wait.matches(turn, node, s.kind, s.name, s.payload)
+    ]
+    if s.kind == "window":
+        _window_opened(turn, s, waiting)
+        return
     turn.emit(events.SignalReceived(at=s.at, kind=s.kind, name=s.name, payload=s.payload, by=s.by))
-    for node in turn.run.open_leaves():
-        if node.status == "waiting" and wait.matches(turn, node, s.kind, s.name, s.payload):
-            turn.emit(events.SignalTaken(at=s.at, position=len(turn.run.signals) - 1))
-            flow.settle(turn, node.path, "succeeded", outputs=wait.outputs_of(s.payload))
-            return
-    if len(turn.run.signals) > SIGNALS_KEPT_MAX:
+    if waiting:
+        turn.emit(events.SignalTaken(at=s.at, position=len(turn.run.signals) - 1))
+        flow.settle(turn, waiting[0].path, "succeeded", outputs=wait.outputs_of(s.payload))
+    elif len(turn.run.signals) > SIGNALS_KEPT_MAX:
         raise Refused(f"run {turn.run.id} keeps {SIGNALS_KEPT_MAX} signals already (SIGNALS_KEPT_MAX)")
+
+
+def _window_opened(turn: Turn, s: stimuli.Signalled, waiting: list[Node]) -> None:
+    """A window is open for all who wait for it, and is not kept: for those who come later it may be closed again."""
+    if not waiting:
+        raise IllegalStimulus(f"nothing in run {turn.run.id} waits for the window {s.name!r}")
+    for node in waiting:
+        flow.settle(turn, node.path, "succeeded", outputs=wait.outputs_of(s.payload))
 
 
 def _cancel(turn: Turn, s: stimuli.Cancel) -> None:
     if turn.run.state == "queued":
         turn.emit(events.RunEnded(at=s.at, status="cancelled", message=s.reason or None))
         return
+    _check_stoppable(turn)
+    ending = ("cancelled", None, s.reason or f"cancelled by {s.by}")
+    flow.stop(turn, ROOT, reason="cancelled", by=s.by, rollback=s.rollback, ending=ending)
+
+
+def _check_stoppable(turn: Turn) -> None:
     if ROOT in turn.run.stops:
         raise Refused(f"run {turn.run.id} is being stopped already: {turn.run.stops[ROOT]}")
-    flow.stop(turn, ROOT, reason="cancelled", by=s.by, rollback=s.rollback)
+    phase = turn.node(ROOT).phase
+    if phase in ("rollback", "finally"):
+        raise Refused(f"run {turn.run.id} is ending already: its {phase} goes on to the end")
 
 
 def _rollback(turn: Turn, s: stimuli.Rollback) -> None:
     if turn.run.state == "queued":
         turn.emit(events.RunEnded(at=s.at, status="cancelled", message=s.reason or None))
         return
-    if ROOT in turn.run.stops:
-        raise Refused(f"run {turn.run.id} is being stopped already: {turn.run.stops[ROOT]}")
-    message = s.reason or f"rolled back by {s.by}"
-    flow.stop(turn, ROOT, reason="rollback", by=s.by, rollback=True, ending=("failed", None, message))
+    _check_stoppable(turn)
+    ending = ("rolled_back", None, s.reason or f"rolled back by {s.by}")
+    flow.stop(turn, ROOT, reason="rollback", by=s.by, rollback=True, ending=ending)
 
 
 def _retry(turn: Turn, s: stimuli.Retry) -> None:
@@ -214,7 +238,9 @@ def _skip(turn: Turn, s: stimuli.Skip) -> None:
         flow.proceed(turn, s.path)
         return
     node = _asking(turn, s.path)
-    people.answered(turn, node, stimuli.Answered(at=s.at, path=s.path, by=s.by, decision="skip", comment=s.reason))
+    people.answered(
+        turn, node, stimuli.Answered(at=s.at, path=s.path, by=s.by, decision="skip", comment=s.reason)
+    )
 
 
 _RULES: dict[type, Callable[[Turn, Any], None]] = {

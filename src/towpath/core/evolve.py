@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import immutables
 import msgspec
 
 from towpath.core import events
@@ -49,7 +50,7 @@ def _accepted(run: Run, event: events.RunAccepted) -> Run:
     nodes = run.nodes.mutate()
     undo: Undo | None = None
     for position, carried in enumerate(event.carried, start=-len(event.carried)):
-        nodes[carried.path] = _carried_node(carried)
+        nodes[carried.path] = _carried_node(carried, position)
         if carried.started and run.plan[carried.plan].has_rollback and not carried.frame:
             undo = Undo(carried.path, position, undo)
     nodes[ROOT] = _root(run, event.at, event.timeout_at)
@@ -84,7 +85,7 @@ def _root(run: Run, at: Micros, timeout_at: Micros | None) -> Node:
     )
 
 
-def _carried_node(carried: Carried) -> Node:
+def _carried_node(carried: Carried, order: int) -> Node:
     return Node(
         path=carried.path,
         plan=carried.plan,
@@ -98,6 +99,9 @@ def _carried_node(carried: Carried) -> Node:
         cursor=carried.cursor,
         reason=carried.reason,
         started=carried.started,
+        started_sequence=order,
+        position=carried.position,
+        value=carried.value,
         carried=True,
     )
 
@@ -129,7 +133,11 @@ def _started(run: Run, event: events.StepStarted) -> Run:
     elif path in leaves:
         leaves = leaves.delete(path)
     undo = run.undo
-    if event.undoable and node.started and not (before is not None and before.started):
+    if (
+        event.undoable
+        and node.started
+        and not (before is not None and before.started and before.status != "reset")
+    ):
         undo = Undo(path, node.started_sequence, undo)
     return _replace(
         run,
@@ -148,7 +156,7 @@ def _started_node(run: Run, event: events.StepStarted, before: Node | None) -> N
         tries, started = 1, is_main
     else:
         tries = 1 if event.fresh else before.tries + (event.attempt != before.attempt)
-        started = is_main or (before.started and is_again)
+        started = is_main or (before.started and (is_again or before.status == "reset"))
     return Node(
         path=event.path,
         plan=event.plan,
@@ -186,7 +194,9 @@ def _retrying(run: Run, event: events.StepRetrying) -> Run:
 
 def _wait_started(run: Run, event: events.WaitStarted) -> Run:
     node = run.nodes[event.path]
-    return _wait_leaf(run, _replace(node, status="waiting", awaited=event.awaited, due=event.awaited.due, work=None))
+    return _wait_leaf(
+        run, _replace(node, status="waiting", awaited=event.awaited, due=event.awaited.due, work=None)
+    )
 
 
 def _asked(run: Run, event: events.PeopleAsked) -> Run:
@@ -267,12 +277,11 @@ def _settled(run: Run, event: events.FailureSettled) -> Run:
 
 def _undone(run: Run, event: events.StepUndone) -> Run:
     scope = run.nodes[event.scope]
-    run = _replace(run, nodes=run.nodes.set(scope.path, _replace(scope, cursor=scope.cursor + 1)))
-    run = _touch(run, _replace(run.nodes[event.path], undone=True))
     given_up = event.how == "given_up"
-    return _replace(
-        run, rolled_back=run.rolled_back or not given_up, rollback_failed=run.rollback_failed or given_up
-    )
+    scope = _replace(scope, cursor=scope.cursor + 1, undid=scope.undid or not given_up)
+    run = _replace(run, nodes=run.nodes.set(scope.path, scope))
+    run = _touch(run, _replace(run.nodes[event.path], undone=True))
+    return _replace(run, rollback_failed=run.rollback_failed or given_up)
 
 
 def _step_ended(run: Run, event: events.StepEnded) -> Run:
@@ -282,7 +291,9 @@ def _step_ended(run: Run, event: events.StepEnded) -> Run:
     if before is None or not was_open:
         base = Node(path=path, plan=event.plan, frame=event.frame, started_at=0)
         if before is not None:
-            base = _replace(before, status="open") if before.carried else _replace(base, attempt=before.attempt)
+            base = (
+                _replace(before, status="open") if before.carried else _replace(base, attempt=before.attempt)
+            )
     else:
         base = before
     node = _replace(
@@ -310,26 +321,49 @@ def _step_ended(run: Run, event: events.StepEnded) -> Run:
 def _left(holder: Node, event: events.StepEnded, node: Node, *, was_open: bool) -> Node:
     failed = event.status == "failed" and not node.settled
     if was_open:
-        return _replace(holder, active=holder.active - 1, failed=holder.failed + failed)
+        undid = holder.undid or (node.undid and not node.went_well)
+        return _replace(holder, active=holder.active - 1, failed=holder.failed + failed, undid=undid)
     steps_on = not event.frame or event.frame in _LOOP_FRAMES
     return _replace(holder, cursor=holder.cursor + steps_on, failed=holder.failed + failed)
 
 
 def _reset(run: Run, event: events.StepsReset) -> Run:
     nodes = run.nodes.mutate()
-    leaves = run.leaves.mutate()
     for path, node in run.nodes.items():
-        if any(is_within(path, scope) for scope in event.paths):
-            nodes[path] = Node(path=path, plan=node.plan, frame=node.frame, status="reset", attempt=node.attempt)
-            if path in leaves:
-                del leaves[path]
+        if _is_in(path, event.paths):
+            nodes[path] = _reset_node(node)
     frame = run.nodes[event.frame]
     again = [run.nodes[path] for path in event.paths if path in run.nodes]
     reopened = sum(node.is_open and node.frame not in _HANDLER_FRAMES for node in again)
     cursor = frame.cursor if event.cursor is None else event.cursor
     nodes[event.frame] = _replace(frame, cursor=cursor, active=frame.active - reopened)
-    undo = _without_undone(run)
-    return _replace(run, sequence=run.sequence + 1, nodes=nodes.finish(), leaves=leaves.finish(), undo=undo)
+    return _replace(
+        run,
+        sequence=run.sequence + 1,
+        nodes=nodes.finish(),
+        leaves=immutables.Map({path: None for path in run.leaves if not _is_in(path, event.paths)}),
+        stops=immutables.Map({path: why for path, why in run.stops.items() if not _is_in(path, event.paths)}),
+        undo=_without_undone(run),
+    )
+
+
+def _is_in(path: Path, scopes: tuple[Path, ...]) -> bool:
+    return any(is_within(path, scope) for scope in scopes)
+
+
+def _reset_node(node: Node) -> Node:
+    """What stays of a node that will run again: its count of attempts, and that there may be something to undo."""
+    return Node(
+        path=node.path,
+        plan=node.plan,
+        frame=node.frame,
+        status="reset",
+        attempt=node.attempt,
+        started=node.started and not node.undone,
+        started_sequence=node.started_sequence,
+        position=node.position,
+        value=node.value,
+    )
 
 
 def _without_undone(run: Run) -> Undo | None:

@@ -73,7 +73,9 @@ def fail_to_start(turn: Turn, planned: PlanStep, path: Path, error: Error) -> No
     before = turn.run.nodes.get(path)
     if before is None or not before.is_open:
         attempt = 1 if before is None else before.attempt + 1
-        turn.emit(events.StepStarted(at=turn.at, path=path, plan=planned.number, attempt=attempt, stage="check"))
+        turn.emit(
+            events.StepStarted(at=turn.at, path=path, plan=planned.number, attempt=attempt, stage="check")
+        )
     settle(turn, path, "failed", error=error)
 
 
@@ -98,11 +100,25 @@ def settle(
     if outcome == "cancelled" and turn.run.stops.get(path) == "timeout":
         outcome = "failed"
         error = Error(kind="timeout", message=f"{path or 'the run'} took longer than its timeout", step=path)
+    elif outcome == "failed" and turn.stop_reason(path) not in (None, "timeout"):
+        outcome = "cancelled"
+    elif outcome == "succeeded" and path == ROOT:
+        outcome, outputs, error = _with_outputs(turn)
     if outcome == "succeeded" and not _has_last_phases(turn, node):
         _end_well(turn, node, outputs, reason)
         return
     turn.emit(events.BodyEnded(at=turn.at, path=path, outcome=outcome, outputs=outputs, error=error))
     proceed(turn, path, reason=reason)
+
+
+def _with_outputs(turn: Turn) -> tuple[Outcome, Mapping[str, Json] | None, Error | None]:
+    """How the run's body ends when its steps went well: outputs that cannot be made are a failure of the run."""
+    if turn.run.mode == "rollback":
+        return "succeeded", None, None
+    try:
+        return "succeeded", turn.plain(turn.run.plan.root.texts.get("outputs"), ROOT), None
+    except ExpressionError as problem:
+        return "failed", None, Error(kind="invalid", message=f"outputs: {problem.message}")
 
 
 def _has_last_phases(turn: Turn, node: Node) -> bool:
@@ -114,9 +130,11 @@ def _has_last_phases(turn: Turn, node: Node) -> bool:
 def _end_well(turn: Turn, node: Node, outputs: Mapping[str, Json] | None, reason: str) -> None:
     """The short way of a body that succeeded and has nothing after it."""
     if node.path == ROOT:
-        _end_run(turn, _replace(node, outcome="succeeded"))
+        _end_run(turn, _replace(node, outcome="succeeded", outputs=outputs))
         return
-    turn.emit(events.StepEnded(at=turn.at, path=node.path, status="succeeded", outputs=outputs, reason=reason))
+    turn.emit(
+        events.StepEnded(at=turn.at, path=node.path, status="succeeded", outputs=outputs, reason=reason)
+    )
     turn.later_child_ended(_parent(node.path), node.path)
 
 
@@ -131,8 +149,8 @@ def proceed(turn: Turn, path: Path, *, reason: str = "") -> None:
 
 
 def _enter_phase(turn: Turn, node: Node, phase: Phase) -> bool:
-    """Enters *phase* if the node wants it; whether it did."""
-    failed = node.outcome == "failed" and not node.settled
+    """Enters *phase* if the node wants it; whether it did. Nothing is mended in a scope that is being stopped."""
+    failed = node.outcome == "failed" and not node.settled and turn.stop_reason(node.path) is None
     match phase:
         case "rollback":
             return _enter_rollback(turn, node)
@@ -149,12 +167,13 @@ def _enter_phase(turn: Turn, node: Node, phase: Phase) -> bool:
 def _ends_badly(turn: Turn, node: Node) -> bool:
     """Whether the run is being ended as failed or rejected, by an `end` step."""
     ending = turn.run.ending
-    return node.path == ROOT and ending is not None and ending[0] != "succeeded"
+    if node.path != ROOT or ROOT in turn.run.stops:
+        return False
+    return ending is not None and ending[0] in ("failed", "rejected", "rolled_back")
 
 
 def _enter_rollback(turn: Turn, node: Node) -> bool:
-    ends_well = turn.run.ending is not None and turn.run.ending[0] == "succeeded"
-    wanted = node.outcome == "failed" or (node.outcome == "cancelled" and not ends_well)
+    wanted = node.outcome == "failed" or (node.outcome == "cancelled" and not _ends_well(turn))
     if node.path == ROOT and turn.run.mode == "rollback":
         wanted = True
     if not wanted or not turn.run.rolls_back or not _is_scope(turn, node):
@@ -164,6 +183,11 @@ def _enter_rollback(turn: Turn, node: Node) -> bool:
         return False
     turn.emit(events.PhaseStarted(at=turn.at, path=node.path, phase="rollback", undo=undo))
     return rollback.undo_next(turn, node.path)
+
+
+def _ends_well(turn: Turn) -> bool:
+    """Whether an `end` step says that the run succeeded."""
+    return turn.run.ending is not None and turn.run.ending[0] == "succeeded"
 
 
 def _is_scope(turn: Turn, node: Node) -> bool:
@@ -215,8 +239,7 @@ def _finish(turn: Turn, path: Path, *, reason: str) -> None:
         _end_run(turn, node)
         return
     status = node.outcome or "succeeded"
-    ending = turn.run.ending
-    if status == "cancelled" and ending is not None and ending[0] == "succeeded":
+    if status == "cancelled" and _ends_well(turn):
         reason = "ended"
     turn.emit(events.StepEnded(at=turn.at, path=path, status=status, reason=reason))
     turn.later_child_ended(_parent(path), path)
@@ -228,14 +251,17 @@ def _end_run(turn: Turn, root: Node) -> None:
     outcome = run.ending[1] if run.ending else None
     message = run.ending[2] if run.ending else None
     error = root.error if root.outcome == "failed" and not root.settled else None
-    outputs: Mapping[str, Json] | None = None
-    if status in ("succeeded", "partially_succeeded") and run.ending is None:
-        try:
-            outputs = turn.plain(run.plan.root.texts.get("outputs"), ROOT)
-        except ExpressionError as problem:
-            status, error = "failed", Error(kind="invalid", message=f"outputs: {problem.message}")
+    outputs = root.outputs
+    if root.settled and run.ending is None:
+        went, outputs, problem = _with_outputs(turn)
+        if went == "failed":
+            status, error = "failed", problem
+    if status not in ("succeeded", "partially_succeeded"):
+        outputs = None
     turn.emit(
-        events.RunEnded(at=turn.at, status=status, outcome=outcome, message=message, outputs=outputs, error=error)  # type: ignore[arg-type] # end_status gives end states
+        events.RunEnded(
+            at=turn.at, status=status, outcome=outcome, message=message, outputs=outputs, error=error
+        )  # type: ignore[arg-type] # end_status gives end states
     )
 
 
@@ -277,13 +303,22 @@ def _handler_ended(turn: Turn, path: Path, frame: Node) -> None:
         case "rollback":
             _rollback_ended(turn, path, "rolled_back" if frame.went_well else "given_up")
         case "catch":
-            if frame.went_well:
+            if frame.went_well or _ended_here(turn, frame):
+                turn.emit(events.FailureSettled(at=turn.at, path=path, how="caught"))
+            proceed(turn, path)
+        case "on_failure":
+            if _ended_here(turn, frame):
                 turn.emit(events.FailureSettled(at=turn.at, path=path, how="caught"))
             proceed(turn, path)
         case "finally":
             _finally_ended(turn, path, frame)
-        case _:
-            proceed(turn, path)
+        case other:
+            raise AssertionError(f"no handler is called {other!r}")
+
+
+def _ended_here(turn: Turn, frame: Node) -> bool:
+    """Whether the handler was cut short because an `end` step in it says that the run succeeded."""
+    return frame.status == "cancelled" and _ends_well(turn)
 
 
 def _rollback_ended(turn: Turn, path: Path, how: str, by: str = "") -> None:
@@ -295,7 +330,10 @@ def _rollback_ended(turn: Turn, path: Path, how: str, by: str = "") -> None:
 
 def _finally_ended(turn: Turn, path: Path, frame: Node) -> None:
     node = turn.node(path)
-    if frame.status == "failed" and (node.outcome == "succeeded" or node.settled):
+    went_well = (
+        node.outcome == "succeeded" or node.settled or (node.outcome == "cancelled" and _ends_well(turn))
+    )
+    if frame.status == "failed" and went_well:
         turn.emit(events.BodyEnded(at=turn.at, path=path, outcome="failed", error=frame.error))
     proceed(turn, path)
 
@@ -410,6 +448,12 @@ def send_back(turn: Turn, node: Node, *, to: str, answer: Answer) -> None:
     steps = steps_of(turn.run.plan, frame)
     cursor = steps.index(target)
     paths = tuple(child_path(frame.path, step.key) for step in steps[cursor : frame.cursor])
+    busy = [leaf.path for path in paths for leaf in turn.run.open_leaves(path) if leaf.status == "performing"]
+    if busy:
+        raise Refused(
+            f"{node.path} cannot be sent back while {', '.join(busy[:3])} still runs",
+            help="wait until it has ended",
+        )
     turn.emit(
         events.StepsReset(
             at=turn.at, paths=paths, frame=frame.path, by=answer.by, comment=answer.comment, cursor=cursor
@@ -430,9 +474,11 @@ def _frame_with(turn: Turn, path: Path, target: PlanStep) -> Node | None:
     return None
 
 
-def stop_as_it_is(turn: Turn, *, by: str) -> None:
-    """A person ends the run as failed and leaves everything as it stands."""
+def stop_as_it_is(turn: Turn, node: Node, *, by: str) -> None:
+    """A person who was asked about *node* ends the run as failed and leaves everything as it stands."""
     stop(turn, ROOT, reason="stopped", by=by, rollback=False, ending=("failed", None, f"stopped by {by}"))
+    if turn.node(node.path).status == "asking":  # in an undoing or a last step, which a stop does not reach
+        proceed(turn, node.path)
 
 
 def roll_back_again(turn: Turn, frame: Node, *, by: str, comment: str = "") -> None:

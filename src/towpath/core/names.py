@@ -38,7 +38,9 @@ def iso(at: Micros) -> str:
     return (_EPOCH + datetime.timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
 
 
-def _from(source: Callable[[Run], Mapping[str, Json]]) -> Callable[[Run, Path, Reference, dict[str, Any]], None]:
+def _from(
+    source: Callable[[Run], Mapping[str, Json]],
+) -> Callable[[Run, Path, Reference, dict[str, Any]], None]:
     def read(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:  # noqa: ARG001 - one shape
         values = source(run)
         root = reference[0]
@@ -74,24 +76,18 @@ def status_so_far(run: Run) -> str:
 
 def end_status(run: Run, root: Node) -> str:
     """The end state that follows from how the root frame ended."""
+    failed = root.outcome == "failed" and not root.settled
     if run.rollback_failed:
         return "rollback_failed"
-    if root.outcome == "cancelled":
-        return _stopped(run)
-    if root.outcome == "failed" and not root.settled:
-        if root.error is not None and root.error.kind == "rejected":
-            return "rejected"
-        return "rolled_back" if run.rolled_back else "failed"
-    return _passed(run)
-
-
-def _stopped(run: Run) -> str:
-    if run.ending is None:
+    if run.ending is not None and run.ending[0] not in ("succeeded", "failed"):
+        return run.ending[0]
+    if failed and root.error is not None and root.error.kind == "rejected":
+        return "rejected"
+    if failed or (run.ending is not None and run.ending[0] == "failed"):
+        return "rolled_back" if root.undid else "failed"
+    if root.outcome == "cancelled" and run.ending is None:
         return "cancelled"
-    status = run.ending[0]
-    if status == "failed" and run.rolled_back:
-        return "rolled_back"
-    return _passed(run) if status == "succeeded" else status
+    return _passed(run)
 
 
 def _passed(run: Run) -> str:
@@ -125,7 +121,7 @@ def _steps(run: Run, path: Path, reference: Reference, names: dict[str, Any]) ->
 
 def step_view(run: Run, node: Node | None) -> dict[str, Json]:
     """What `steps.<id>` shows of a node."""
-    if node is None:
+    if node is None or node.status == "reset":
         return {"status": "pending", "outputs": {}, "attempts": 0, "decided": False}
     view: dict[str, Json] = {
         "status": node.status,

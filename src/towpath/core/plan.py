@@ -22,7 +22,9 @@ ROOT_NUMBER = -1
 class PlanStep:
     """One step of the definition; *lists* names the lists of steps in it by their slot."""
 
-    def __init__(self, step: model.Step | None, *, number: int, key: str, parent: PlanStep | None, slot: Slot) -> None:
+    def __init__(
+        self, step: model.Step | None, *, number: int, key: str, parent: PlanStep | None, slot: Slot
+    ) -> None:
         self.step = step
         self.number = number
         self.key = key

@@ -17,13 +17,12 @@ ROLLBACK_CHOICES = ("retry", "done", "give_up")
 def candidates(run: Run, scope: Node) -> tuple[Path, ...]:
     """The paths to undo in *scope*, in order."""
     found: dict[Path, None] = {}
+    is_new = scope.path != ROOT and scope.attempt == 1 and run.continues is None
     entry = run.undo
-    while entry is not None:
-        if entry.sequence < scope.started_sequence and scope.path != ROOT and run.continues is None:
-            break
+    while entry is not None and not (is_new and entry.sequence < scope.started_sequence):
         if is_within(entry.path, scope.path) and entry.path != scope.path:
             node = run.nodes[entry.path]
-            if not node.undone and node.started:
+            if node.started and not node.undone and "~rollback" not in entry.path[len(scope.path) :]:
                 found[entry.path] = None
         entry = entry.older
     return tuple(found)

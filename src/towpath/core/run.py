@@ -51,7 +51,16 @@ END_STATES: frozenset[str] = frozenset(
 """Run states that never change. `skipped` is a run whose concurrency group was full with `when_full: skip`."""
 
 NodeStatus: TypeAlias = Literal[
-    "open", "performing", "retrying", "waiting", "asking", "succeeded", "failed", "skipped", "cancelled", "reset"
+    "open",
+    "performing",
+    "retrying",
+    "waiting",
+    "asking",
+    "succeeded",
+    "failed",
+    "skipped",
+    "cancelled",
+    "reset",
 ]
 OPEN_STATUSES: frozenset[str] = frozenset({"open", "performing", "retrying", "waiting", "asking"})
 GOOD_STATUSES: frozenset[str] = frozenset({"succeeded", "skipped"})
@@ -177,6 +186,8 @@ class Node(msgspec.Struct, frozen=True):
     started: bool = False
     """The step itself, not only its check, was started: there may be something to undo."""
     undone: bool = False
+    undid: bool = False
+    """Something in the node was rolled back, and no settled failure stands between."""
     carried: bool = False
     cursor: int = 0
     """Sequence: the next position. Each: the next item. Repeat: the round. Rollback: the next path to undo."""
@@ -228,6 +239,8 @@ class Carried(msgspec.Struct, frozen=True, omit_defaults=True):
     items: tuple[tuple[str, Json], ...] | None = None
     cursor: int = 0
     reason: str = ""
+    position: int = 0
+    value: Json = None
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -271,7 +284,6 @@ class Run(msgspec.Struct, frozen=True):
     """Signals and events that came before anybody waited: (kind, name, payload)."""
     rolls_back: bool = True
     """Whether failing scopes roll back."""
-    rolled_back: bool = False
     rollback_failed: bool = False
     partial: bool = False
     """A failure was passed over by `on_failure: continue` or a person's skip."""

@@ -81,7 +81,9 @@ class Turn:
             return template.constant, ()
         return template.render(names_for(self.run, path, template.references, extra))
 
-    def plain(self, template: values.Template | None, path: Path, extra: Mapping[str, Json] | None = None) -> Json:
+    def plain(
+        self, template: values.Template | None, path: Path, extra: Mapping[str, Json] | None = None
+    ) -> Json:
         """The value of a template that may not hold secrets."""
         value, secrets = self.render(template, path, extra)
         if secrets:
@@ -120,4 +122,3 @@ def is_protected(path: Path, scope: Path) -> bool:
 def error_from(problem: ExpressionError, path: Path) -> Error:
     """The error of a step whose expression could not be evaluated."""
     return Error(kind="invalid", message=problem.message, step=path)
-

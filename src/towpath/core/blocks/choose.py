@@ -24,7 +24,11 @@ def enter(turn: Turn, planned: PlanStep, path: Path) -> None:
         return
     start_block(turn, planned, path)
     frame = f"{path}[{taken}]"
-    turn.emit(events.StepStarted(at=turn.at, path=frame, plan=planned.number, frame="branch"))
+    before = turn.run.nodes.get(frame)
+    attempt = 1 if before is None else before.attempt + 1
+    turn.emit(
+        events.StepStarted(at=turn.at, path=frame, plan=planned.number, frame="branch", attempt=attempt)
+    )
     turn.later_advance(frame)
 
 

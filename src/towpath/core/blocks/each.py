@@ -38,11 +38,15 @@ def child_ended(turn: Turn, node: Node, child: Node) -> None:
     step = _step(planned)
     too_many = turn.node(node.path).failed > allowed_failures(step.max_failures, len(node.items or ()))
     if too_many and step.fail_fast and child.status == "failed":
-        for leaf in tuple(turn.run.open_leaves(node.path)):
-            frame = leaf.path[: leaf.path.index("]", len(node.path)) + 1]
-            if frame not in turn.run.stops:
-                flow.stop(turn, frame, reason="too many items failed")
+        _stop_others(turn, node)
     _go_on(turn, node.path, planned)
+
+
+def _stop_others(turn: Turn, node: Node) -> None:
+    for key, _ in (node.items or ())[: node.cursor]:
+        frame = turn.run.nodes[f"{node.path}[{key}]"]
+        if frame.is_open and frame.path not in turn.run.stops:
+            flow.stop(turn, frame.path, reason="too many items failed")
 
 
 def items_of(value: Json, *, is_matrix: bool = False) -> tuple[tuple[str, Json], ...]:

@@ -175,9 +175,7 @@ def _stopped(turn: Turn, node: Node, outputs: Mapping[str, Json], error: Error) 
     flow.settle(turn, node.path, "cancelled", outputs=outputs, error=stopped)
 
 
-def _failed(
-    turn: Turn, node: Node, planned: PlanStep, outputs: Mapping[str, Json], error: Error
-) -> None:
+def _failed(turn: Turn, node: Node, planned: PlanStep, outputs: Mapping[str, Json], error: Error) -> None:
     error = Error(
         kind=error.kind,
         message=error.message,
@@ -217,18 +215,32 @@ def _retry_due(
 
 def _check_ended(turn: Turn, node: Node, stimulus: Ended) -> None:
     """Before an attempt, or after an unknown outcome, the check has spoken."""
-    if stimulus.error is not None:
-        if node.stopping:
-            _stopped(turn, node, stimulus.outputs, stimulus.error)
-        else:
-            error = Error(kind=stimulus.error.kind, message=f"check: {stimulus.error.message}", step=node.path)
-            flow.settle(turn, node.path, "failed", error=error)
-    elif stimulus.done:
+    error, done = _spoken(turn, node, stimulus)
+    if error is not None and node.stopping:
+        _stopped(turn, node, stimulus.outputs, error)
+    elif error is not None:
+        error = Error(kind=error.kind, message=f"check: {error.message}", step=node.path)
+        flow.settle(turn, node.path, "failed", error=error)
+    elif done and node.started:
+        flow.settle(turn, node.path, "succeeded", reason="already_done")
+    elif done:
         flow.settle_already_done(turn, node)
     elif turn.stop_reason(node.path) is not None:
         flow.settle(turn, node.path, "cancelled")
     else:
         try_attempt(turn, node)
+
+
+def _spoken(turn: Turn, node: Node, stimulus: Ended) -> tuple[Error | None, bool]:
+    """What the check says: `done_when` decides from its outputs, else its performer has decided."""
+    done_when = turn.planned(node).done_when
+    if stimulus.error is not None or done_when is None:
+        return stimulus.error, bool(stimulus.done)
+    extra = {"outputs": stimulus.outputs, "stdout": stimulus.outputs.get("stdout", "")}
+    try:
+        return None, turn.holds(done_when, node.path, extra)
+    except ExpressionError as problem:
+        return Error(kind="invalid", message=f"done_when: {problem.message}"), False
 
 
 def interrupted(turn: Turn, node: Node, stimulus: Interrupted) -> None:

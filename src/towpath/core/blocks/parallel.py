@@ -79,7 +79,9 @@ def _end_when_over(turn: Turn, path: Path, planned: PlanStep) -> None:
     failed = next((c for c in children if c is not None and c.status == "failed" and not c.settled), None)
     if failed is not None:
         flow.settle(turn, path, "failed", error=failed.error)
-    elif turn.stop_reason(path) is not None or any(c is not None and c.status == "cancelled" for c in children):
+    elif turn.stop_reason(path) is not None or any(
+        c is not None and c.status == "cancelled" for c in children
+    ):
         flow.settle(turn, path, "cancelled")
     elif all(c is not None and not c.is_open and c.status != "reset" for c in children):
         flow.settle(turn, path, "succeeded")

@@ -33,7 +33,7 @@ def make_question(turn: Turn, planned: PlanStep, path: Path) -> Question:
     step = planned.step
     assert isinstance(step, model.Question)
     due = None if step.answer_within is None else turn.at + round(step.answer_within * MICROS)
-    form = {name: field.model_dump(exclude_unset=True) for name, field in step.form.items()}
+    form = {name: field.model_dump(mode="json", exclude_unset=True) for name, field in step.form.items()}
     evidence = turn.plain(planned.texts.get("show"), path) or {}
     if isinstance(step, model.ApproveStep):
         text = str(turn.plain(planned.texts["approve"], path))
@@ -148,7 +148,7 @@ def _failure(turn: Turn, node: Node, question: Question, answer: Answer) -> None
             turn.emit(events.FailureSettled(at=turn.at, path=node.path, how="skipped", by=answer.by))
             flow.proceed(turn, node.path)
         case "stop":
-            flow.stop_as_it_is(turn, by=answer.by)
+            flow.stop_as_it_is(turn, node, by=answer.by)
         case _:
             flow.proceed(turn, node.path)
 

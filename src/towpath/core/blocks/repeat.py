@@ -10,6 +10,9 @@ from towpath.core.turn import Turn
 from towpath.definition import model
 from towpath.errors import ExpressionError
 
+IDLE_PAUSE_SECONDS = 1.0
+"""The wait after a round in which nothing was performed, where the file says no `every`."""
+
 
 def enter(turn: Turn, planned: PlanStep, path: Path) -> None:
     """Starts the first round."""
@@ -25,6 +28,12 @@ def start_round(turn: Turn, path: Path) -> None:
     attempt = 1 if before is None else before.attempt + 1
     turn.emit(events.StepStarted(at=turn.at, path=frame, plan=node.plan, frame="round", attempt=attempt))
     turn.later_advance(frame)
+
+
+def _idle_pause(turn: Turn, frame: Node) -> float:
+    """The pause after a round that was over in the moment in which it began: such rounds would spin for ever."""
+    began_in_this_turn = frame.started_sequence > turn.run.sequence - len(turn.facts)
+    return IDLE_PAUSE_SECONDS if began_in_this_turn else 0.0
 
 
 def child_ended(turn: Turn, node: Node, child: Node) -> None:
@@ -50,8 +59,8 @@ def child_ended(turn: Turn, node: Node, child: Node) -> None:
     elif step.times is not None and turn.node(node.path).cursor >= step.times:
         message = f"`until` did not hold after {step.times} rounds"
         flow.settle(turn, node.path, "failed", error=Error(kind="timeout", message=message, step=node.path))
-    elif step.every:
-        due = turn.at + round(step.every * MICROS)
+    elif pause := step.every or _idle_pause(turn, child):
+        due = turn.at + round(pause * MICROS)
         turn.emit(events.WaitStarted(at=turn.at, path=node.path, awaited=Awaited(kind="time", due=due)))
     else:
         start_round(turn, node.path)

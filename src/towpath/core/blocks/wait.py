@@ -79,16 +79,20 @@ def _awaited(turn: Turn, planned: PlanStep, path: Path) -> Awaited:
             return Awaited(kind="window", name=str(window))
         case {"event": event}:
             return Awaited(kind="event", name=str(event))
+        case {"signal": signal}:
+            return Awaited(kind="signal", name=str(signal))
         case _:
-            return Awaited(kind="signal", name=str(value["signal"]))
+            raise ExpressionError(f"wait: {value!r} is not a duration: write for example 30s, 10m or 1h30m")
 
 
 def instant(text: Json) -> int:
     """Microseconds since the epoch of an RFC 3339 timestamp; raises ExpressionError."""
     try:
         found = datetime.datetime.fromisoformat(str(text))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise ExpressionError(f"{text!r} is not an RFC 3339 timestamp with a time zone, such as 2026-11-22T22:00:00Z")
-    return round(found.timestamp() * MICROS)
+        if found.tzinfo is not None:
+            return round(found.timestamp() * MICROS)
+    except (ValueError, OverflowError):
+        pass
+    raise ExpressionError(
+        f"{text!r} is not an RFC 3339 timestamp with a time zone, such as 2026-11-22T22:00:00Z"
+    )

@@ -45,7 +45,9 @@ def ended(turn: Turn, node: Node, stimulus: ChildEnded) -> None:
     step = turn.planned(node).step
     assert isinstance(step, model.WorkflowStep)
     outputs = {**stimulus.outputs, "run": stimulus.child, "status": stimulus.status}
-    if stimulus.status in ("succeeded", "partially_succeeded", "skipped") or (step.detach and stimulus.error is None):
+    if stimulus.status in ("succeeded", "partially_succeeded", "skipped") or (
+        step.detach and stimulus.error is None
+    ):
         flow.settle(turn, node.path, "succeeded", outputs=outputs)
         return
     reason = stimulus.error.message if stimulus.error is not None else "see its page"

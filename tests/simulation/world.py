@@ -1,0 +1,444 @@
+"""A world for the core to live in: scripted steps, scripted people, and time that passes only when nothing else happens.
+
+The world does what commands ask for, in the order of virtual time. It keeps the journal, so that a crash can happen at any
+moment: the run is folded from what was written, attempts that were performed are lost, and what is outstanding is ordered again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from towpath.core import Plan, Run, advance, commands, continuing, events, new_run, stimuli
+from towpath.core.evolve import evolve
+from towpath.core.run import END_STATES, Error
+from towpath.definition import loader, model
+from towpath.errors import IllegalStimulus, Refused
+from towpath.store import encoding
+
+SECOND = 1_000_000
+DAY_ONE = 1_800_000_000 * SECOND
+"""When a scenario begins: 15 January 2027, 08:00 UTC."""
+TURNS_MAX = 20_000
+"""Stimuli after which a scenario is taken for one that never ends."""
+STOP_MICROS = 1_000
+"""What stopping an attempt takes."""
+
+
+def plan_of(text: str, *, idempotent_actions: tuple[str, ...] = (), is_checked: bool = True) -> Plan:
+    """The plan of a workflow's text, which may leave out its name."""
+    if not text.startswith("name:") and "\nname:" not in text:
+        text = f"name: scenario\n{text}"
+    if is_checked:
+        workflow: model.Workflow | None = loader.load_workflow(text).workflow
+    else:
+        workflow = loader.check_workflow(text).workflow
+    assert workflow is not None
+    return Plan(workflow, "digest", idempotent_actions=frozenset(idempotent_actions))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one attempt goes."""
+
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    error: Error | None = None
+    done: bool | None = None
+    takes: float = 1.0
+    """Seconds."""
+    is_lost: bool = False
+    hangs: bool = False
+    """It ends only when it is stopped, or times out."""
+    when_stopped: str = "cancelled"
+    """What answers a stop: `cancelled`, `ok`, `lost`."""
+
+
+OK = Result()
+
+
+def result_of(word: Any) -> Result:
+    """The result that a scenario's word or map says."""
+    match word:
+        case None | "ok":
+            return OK
+        case "fail":
+            return Result(error=Error(kind="exit", message="exit code 1", exit_code=1))
+        case "lost":
+            return Result(is_lost=True)
+        case "hang":
+            return Result(hangs=True)
+        case "done":
+            return Result(done=True)
+        case "not_done":
+            return Result(done=False)
+        case str():
+            return Result(error=Error(kind=word, message=f"it ended with {word}"))
+        case {"fail": kind, **more}:
+            return Result(
+                error=Error(
+                    kind=kind,
+                    message=more.get("message", f"it ended with {kind}"),
+                    exit_code=more.get("exit_code"),
+                ),
+                outputs=more.get("outputs", {}),
+                takes=float(more.get("takes", 1.0)),
+            )
+        case {**more}:
+            return Result(
+                outputs=more.get("outputs", {}),
+                takes=float(more.get("takes", 1.0)),
+                done=more.get("done"),
+                hangs=more.get("hangs", False),
+                is_lost=more.get("lost", False),
+                when_stopped=more.get("when_stopped", "cancelled"),
+            )
+        case _:
+            raise ValueError(f"no result is called {word!r}")
+
+
+@dataclass(slots=True, kw_only=True)
+class Script:
+    """What the world does: results by path, answers by path, and what happens at a moment."""
+
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    """Path to a result, or to a list of them: one for each attempt, and the last one from then on."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """Path to an answer, or to a list of them, in order; `after` says how many seconds a person takes."""
+    children: Mapping[str, Any] = field(default_factory=dict)
+    windows: Mapping[str, float] = field(default_factory=dict)
+    """Calendar to the seconds until it opens."""
+    happens: Iterable[Mapping[str, Any]] = ()
+    """`{at: seconds, …}` or `{when: performed path, …}` with `do` and what it needs."""
+    editor: str | None = None
+
+
+class World:
+    """Drives one run with a script."""
+
+    def __init__(self, plan: Plan, script: Script, *, run_id: str = "run", now: int = DAY_ONE) -> None:
+        self.plan = plan
+        self.script = script
+        self.now = now
+        self.run: Run = new_run(plan, run_id)
+        self.journal: list[bytes] = []
+        self.facts: list[events.AnyEvent] = []
+        self.performed: list[str] = []
+        """What was ordered: `path`, `path:check`, `path?` for a question, `path>` for a child run."""
+        self.stopped: list[str] = []
+        self.refused: list[str] = []
+        self.effects: list[tuple[str, int]] = []
+        """Main attempts that really did something: (path, attempt)."""
+        self.command_ids: list[str] = []
+        self.after_turn: Callable[[World], None] | None = None
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+        self._attempts: dict[str, int] = {}
+        self._answered: dict[str, int] = {}
+        self._performing: dict[str, Callable[[], bool]] = {}
+        self._moments: list[dict[str, Any]] = [dict(moment) for moment in script.happens]
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def start(self, **start: Any) -> World:
+        """Starts the run and plays until it ends or nothing is left to happen."""
+        for moment in self._moments:
+            if "at" in moment:
+                self._later(float(moment["at"]), lambda moment=moment: self._do(moment))  # type: ignore[misc] # bound
+        self.tell(
+            stimuli.Start(
+                at=self.now,
+                run=self.run.id,
+                digest="digest",
+                **{"inputs": {}, "started_by": "user:ann", **start},
+            )
+        )
+        return self.play()
+
+    def play(self) -> World:
+        """Lets happen what is to happen, in the order of time."""
+        for _ in range(TURNS_MAX):
+            if not self._agenda or self.run.has_ended:
+                return self
+            at, _, act = heapq.heappop(self._agenda)
+            self.now = max(self.now, at)
+            act()
+        raise AssertionError(
+            f"no end after {TURNS_MAX} turns: {self.run.status}, {list(self.run.leaves)[:5]}"
+        )
+
+    def tell(self, stimulus: stimuli.AnyStimulus) -> None:
+        """Decides, writes the facts down, and does what they ask for."""
+        decision = advance(self.run, stimulus)
+        self.run = decision.run
+        self.facts.extend(decision.facts)
+        self.journal.extend(encoding.encode(fact) for fact in decision.facts)
+        if self.after_turn is not None:
+            self.after_turn(self)
+        for fact in decision.facts:
+            for command in commands.commands(fact):
+                self.order(command)
+
+    def tell_late(self, stimulus: stimuli.AnyStimulus) -> None:
+        """Tells what may be out of date by now: then it changes nothing."""
+        before = self.run
+        try:
+            self.tell(stimulus)
+        except IllegalStimulus:
+            assert self.run is before
+
+    def tell_refusable(self, stimulus: stimuli.AnyStimulus) -> None:
+        """Tells what may be refused, and keeps the reason."""
+        before = self.run
+        try:
+            self.tell(stimulus)
+        except Refused as refusal:
+            assert self.run is before
+            self.refused.append(refusal.message)
+
+    def crash(self) -> None:
+        """The process dies and comes back: what was not written is gone, and so are all performers."""
+        run = new_run(self.plan, self.run.id)
+        for record in self.journal:
+            run = evolve(run, encoding.decode(record))
+        assert run == self.run
+        self.run = run
+        self._agenda.clear()
+        self._performing.clear()
+        for command in commands.outstanding(self.run):
+            if isinstance(command, commands.PerformStep):
+                self.tell_late(
+                    stimuli.Interrupted(
+                        at=self.now, path=command.path, attempt=command.attempt, stage=command.stage
+                    )
+                )
+            else:
+                self.order(command)
+
+    # ---- doing what commands ask for -------------------------------------------------------------------------------
+
+    def order(self, command: commands.AnyCommand) -> None:
+        """Does what *command* asks for."""
+        match command:
+            case commands.PerformStep():
+                self._perform(command)
+            case commands.SetTimer():
+                self._at(command.due, lambda: self._timer(command))
+            case commands.AwaitWindow():
+                self._open_window(command)
+            case commands.AskPeople():
+                self._note(f"{command.path}?")
+                self._answer_later(command.path)
+            case commands.StartChild():
+                self._start_child(command)
+            case commands.StopSteps():
+                self._stop(command)
+
+    def _perform(self, command: commands.PerformStep) -> None:
+        self.command_ids.append(command.id)
+        name = command.path + (":check" if command.stage == "check" else "")
+        result = self._scripted(
+            self.script.steps, name, default="not_done" if command.stage == "check" else "ok"
+        )
+        step = self.plan[command.plan].step
+        assert step is not None
+        seconds = result.takes
+        if result.hangs and step.timeout is not None and command.stage == "main":
+            seconds = step.timeout
+            result = Result(error=Error(kind="timeout", message="it took too long"))
+        self._end_later(command, result, seconds)
+        self._note(name)
+
+    def _end_later(self, command: commands.PerformStep, result: Result, seconds: float) -> None:
+        is_over = False
+
+        def end(result: Result) -> bool:
+            nonlocal is_over
+            if is_over:
+                return False
+            is_over = True
+            self._performing.pop(command.path, None)
+            if command.stage == "main" and result.error is None:
+                self.effects.append((command.path, command.attempt))
+            self.tell(self._ended(command, result))
+            return True
+
+        def stop() -> bool:
+            words = {
+                "cancelled": Result(error=Error(kind="cancelled", message="stopped")),
+                "lost": result_of("lost"),
+            }
+            answer = words.get(result.when_stopped, Result(outputs=result.outputs))
+            self._later(STOP_MICROS / SECOND, lambda: end(answer))
+            return True
+
+        self._performing[command.path] = stop
+        if not result.hangs:
+            self._later(seconds, lambda: end(result))
+
+    def _ended(self, command: commands.PerformStep, result: Result) -> stimuli.AnyStimulus:
+        if result.is_lost:
+            return stimuli.Interrupted(
+                at=self.now, path=command.path, attempt=command.attempt, stage=command.stage
+            )
+        return stimuli.StepEnded(
+            at=self.now,
+            path=command.path,
+            attempt=command.attempt,
+            stage=command.stage,
+            outputs=result.outputs,
+            error=result.error,
+            done=result.done,
+        )
+
+    def _timer(self, command: commands.SetTimer) -> None:
+        self.tell_late(
+            stimuli.TimerFired(at=self.now, path=command.path, purpose=command.purpose, due=command.due)
+        )
+
+    def _open_window(self, command: commands.AwaitWindow) -> None:
+        seconds = self.script.windows.get(command.window)
+        if seconds is not None:
+            opened = stimuli.Signalled
+            self._later(
+                seconds, lambda: self.tell_late(opened(at=self.now, kind="window", name=command.window))
+            )
+
+    def _start_child(self, command: commands.StartChild) -> None:
+        self.command_ids.append(command.id)
+        step = self.plan[command.plan].step
+        assert isinstance(step, model.WorkflowStep)
+        said = self._scripted(self.script.children, command.path, default={})
+        is_over = False
+
+        def end(status: str, outputs: Mapping[str, Any], error: Error | None) -> bool:
+            nonlocal is_over
+            if is_over:
+                return False
+            is_over = True
+            self.tell(
+                stimuli.ChildEnded(
+                    at=self.now,
+                    path=command.path,
+                    child=command.child,
+                    status=status,  # type: ignore[arg-type] # the scenario says one of them
+                    outputs=outputs,
+                    error=error,
+                )
+            )
+            return True
+
+        status = said.get("status", "running" if step.detach else "succeeded")
+        message = said.get("error")
+        error = None if message is None else Error(kind=said.get("kind", "exit"), message=message)
+        self._performing[command.path] = lambda: bool(
+            self._later(STOP_MICROS / SECOND, lambda: end("cancelled", {}, None))
+        )
+        if not said.get("hangs", False):
+            self._later(float(said.get("takes", 1.0)), lambda: end(status, said.get("outputs", {}), error))
+        self._note(f"{command.path}>")
+
+    def _stop(self, command: commands.StopSteps) -> None:
+        for path in command.leaves:
+            self.stopped.append(path)
+            stop = self._performing.get(path)
+            if stop is not None:
+                stop()
+
+    def _answer_later(self, path: str) -> None:
+        answers = self.script.answers.get(path)
+        if answers is None:
+            return
+        listed = answers if isinstance(answers, list) else [answers]
+        position = self._answered.get(path, 0)
+        if position >= len(listed):
+            return
+        self._answered[path] = position + 1
+        said = dict(listed[position])
+        self._later(float(said.pop("after", 60.0)), lambda: self._answer(path, said))
+
+    def _answer(self, path: str, said: dict[str, Any]) -> None:
+        self.tell_refusable(
+            stimuli.Answered(
+                at=self.now, path=path, **{"by": "user:bob", "editor": self.script.editor, **said}
+            )
+        )
+        node = self.run.nodes.get(path)
+        if node is not None and node.status == "asking" and not self._has_agenda_for(path):
+            self._answer_later(path)
+
+    def _has_agenda_for(self, path: str) -> bool:
+        """Whether the question was asked anew by the answer itself, so that its answer is on its way."""
+        last = next((fact for fact in reversed(self.facts) if isinstance(fact, events.PeopleAsked)), None)
+        return last is not None and last.path == path and last.at == self.now
+
+    # ---- what else happens -----------------------------------------------------------------------------------------
+
+    def _note(self, name: str) -> None:
+        self.performed.append(name)
+        count = self.performed.count(name)
+        for moment in list(self._moments):
+            if moment.get("when") == name and int(moment.get("time", 1)) == count:
+                self._moments.remove(moment)
+                self._later(float(moment.get("after", 0.0)), lambda moment=moment: self._do(moment))  # type: ignore[misc] # bound
+
+    def _do(self, moment: Mapping[str, Any]) -> None:
+        by = moment.get("by", "user:olga")
+        path = moment.get("path", "")
+        match moment["do"]:
+            case "cancel":
+                told: stimuli.AnyStimulus = stimuli.Cancel(
+                    at=self.now, by=by, rollback=moment.get("rollback", True), reason=moment.get("reason", "")
+                )
+            case "rollback":
+                told = stimuli.Rollback(at=self.now, by=by, reason=moment.get("reason", ""))
+            case "retry":
+                told = stimuli.Retry(at=self.now, path=path, by=by)
+            case "skip":
+                told = stimuli.Skip(at=self.now, path=path, by=by, reason=moment.get("reason", ""))
+            case "signal" | "event" as kind:
+                told = stimuli.Signalled(
+                    at=self.now, kind=kind, name=moment["name"], payload=moment.get("payload"), by=by
+                )
+            case "admit":
+                told = stimuli.Admit(at=self.now)
+            case "answer":
+                told = stimuli.Answered(at=self.now, path=path, by=by, decision=moment["decision"])
+            case "crash":
+                self.crash()
+                return
+            case other:
+                raise ValueError(f"nothing is called {other!r}")
+        self.tell_refusable(told)
+
+    def _scripted(self, table: Mapping[str, Any], name: str, *, default: Any) -> Any:
+        words = table.get(name, default)
+        position = self._attempts.get(name, 0)
+        self._attempts[name] = position + 1
+        if isinstance(words, list):
+            words = words[min(position, len(words) - 1)]
+        return result_of(words) if table is self.script.steps else words
+
+    def _later(self, seconds: float, act: Callable[[], Any]) -> bool:
+        self._at(self.now + round(seconds * SECOND), act)
+        return True
+
+    def _at(self, at: int, act: Callable[[], Any]) -> None:
+        heapq.heappush(self._agenda, (at, next(self._count), act))
+
+
+def continue_run(world: World, how: str, script: Script) -> World:
+    """A new run that goes on where the one of *world* ended, or undoes it."""
+    before = world.run
+    assert before.status in END_STATES
+    is_retry = how == "retry"
+    carried = (continuing.carried_for_retry if is_retry else continuing.carried_for_rollback)(before)
+    again = World(world.plan, script, run_id=f"{before.id}_{how}", now=world.now + 3600 * SECOND)
+    return again.start(
+        inputs=before.inputs,
+        continues=before.id,
+        carried=carried,
+        mode="forward" if is_retry else "rollback",
+    )
