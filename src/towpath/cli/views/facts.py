@@ -93,3 +93,8 @@ def json_line(value: Mapping[str, Any]) -> str:
 def json_text(value: object) -> str:
     """JSON over several lines, for people and pipes."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def compact(value: object) -> str:
+    """JSON on one line, as short as it can be."""
+    return msgspec.json.encode(value).decode()

@@ -79,12 +79,12 @@ def _question(run: Run, node: Node, since: Micros | None) -> Wait:
         reason=reason,
         since=since,
         until=question.due,
-        then=_SILENCE.get(question.if_unanswered or "", ""),
+        then=SILENCE.get(question.if_unanswered or "", ""),
         hint=f"tow answer RUN {quoted(node.path)}" if several else "tow answer RUN",
     )
 
 
-_SILENCE = {
+SILENCE = {
     "approve": "then it counts as approved",
     "reject": "then it counts as rejected",
     "fail": "then the step fails",

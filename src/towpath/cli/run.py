@@ -1,0 +1,63 @@
+"""`tow run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from towpath.cli import parameters
+from towpath.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from towpath.engines.contract import Engine
+    from towpath.store.contract import RunNumber
+
+
+@click.command()
+@parameters.workflow_argument()
+@click.option("-i", "--input", "inputs", multiple=True, metavar="KEY=VALUE", help="An input; KEY=@FILE reads a file.")
+@click.option("--inputs", "file", type=click.Path(path_type=Path), metavar="FILE", help="Inputs from a YAML or JSON file.")
+@parameters.by_option()
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+@parameters.watching_options
+@pass_session
+def command(  # noqa: PLR0913 - the options of the command
+    session: Session,
+    *,
+    workflow: str,
+    inputs: tuple[str, ...],
+    file: Path | None,
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+    plain: bool,
+    no_ask: bool,
+) -> int:
+    """Run a workflow, from a FILE or by its NAME, and watch it to its end.
+
+    On a terminal a live tree shows the steps; a pipe gets one line for each thing that happens. A run that waits for people goes on
+    waiting; it is answered here, or with `tow answer` from another terminal.
+
+    Ctrl-C asks whether to cancel the run and undo what it did, to leave it as it is (`tow resume` goes on), or to go on. Without a
+    terminal, SIGINT cancels and SIGTERM leaves.
+    """
+    from towpath.cli import values  # noqa: PLC0415 - help needs none of it
+    from towpath.cli.watching import foreground  # noqa: PLC0415 - as above
+
+    app = session.app(parameters.start_of(workflow))
+    loaded = app.find(workflow)
+    given = {**(values.read_file(file) if file is not None else {}), **values.pairs(inputs, option="-i")}
+    actor = session.actor(by)
+    request = app.request(loaded, given, started_by=actor)
+    if dry_run:
+        from towpath.cli import rehearsing  # noqa: PLC0415 - as above
+
+        return rehearsing.rehearse(session, request, as_json=as_json)
+
+    async def begin(engine: Engine) -> RunNumber:
+        return (await engine.start(request)).number
+
+    manner = foreground.manner(actor=actor, as_json=as_json, plain=plain, no_ask=no_ask)
+    return foreground.drive(session, f"tow run {loaded.workflow.name}", begin, manner)

@@ -1,0 +1,195 @@
+"""A question to a person at a terminal: what is asked, the evidence, the choices, the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from towpath.cli import membership
+from towpath.cli.views import summary, waits, words
+from towpath.cli.views.lines import Line, Screen, Span, first_line, line, safe, wrap
+from towpath.cli.watching.terminal import Keyboard
+from towpath.core.run import Json, Micros, Node, Path, Question
+from towpath.definition.inputs import from_text, problems_of
+from towpath.definition.model import Input
+from towpath.definition.project import People
+from towpath.errors import Refused
+
+LATER = "later"
+_EXPLAINED: Mapping[tuple[str, str], str] = {
+    ("failure", "retry"): "run the step again",
+    ("failure", "skip"): "pass over it and go on",
+    ("failure", "rollback"): "fail, and undo what was done",
+    ("failure", "stop"): "end the run and leave everything as it is",
+    ("unknown", "done"): "it did its work",
+    ("unknown", "retry"): "run it again",
+    ("unknown", "skip"): "pass over it and go on",
+    ("unknown", "failed"): "it failed",
+    ("rollback", "retry"): "try the rollback again",
+    ("rollback", "done"): "you have undone it by hand",
+    ("rollback", "give_up"): "leave it; the run ends as rollback_failed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a person answered."""
+
+    path: Path
+    decision: str
+    by: str
+    comment: str = ""
+    form: Mapping[str, Json] = field(default_factory=dict)
+    digest: str = ""
+
+
+def question_lines(node: Node, screen: Screen, *, now: Micros) -> tuple[Line, ...]:
+    """What is asked, with its instructions and its evidence."""
+    question = node.question
+    assert question is not None  # noqa: S101 - the node asks
+    title = first_line(question.text)
+    made: list[Line] = [line(("? ", "ask"), (title, "name"), (f"  {safe(node.path)}", "dim"))]
+    rest = question.text.strip().split("\n", 1)
+    texts = [*(rest[1:]), question.instructions or ""]
+    for text in texts:
+        made += [line(f"  {row}") for part in text.splitlines() for row in wrap(safe(part), screen.width - 2)]
+    made += [line("  ", (text, "dim")) for text in _conditions(question, node, now=now)]
+    evidence = summary.values_lines("  shows", question.evidence, screen) if question.evidence else []
+    return (*made, *evidence)
+
+
+def _conditions(question: Question, node: Node, *, now: Micros) -> list[str]:
+    found = []
+    if question.who:
+        found.append(f"asked: {safe(', '.join(question.who))}")
+    if question.quorum > 1:
+        given = [safe(answer.by) for answer in node.answers if answer.decision == "approve"]
+        found.append(f"{len(given)} of {question.quorum} approvals{': ' if given else ''}{', '.join(given)}")
+    if question.due is not None:
+        silence = waits.SILENCE.get(question.if_unanswered or "", "")
+        when = f"until {words.moment(question.due, now=now)} ({words.ahead(question.due, now=now)})"
+        found.append(f"{when}, {silence}" if silence else when)
+    return found
+
+
+def letters(choices: Sequence[str]) -> dict[str, str]:
+    """A letter for each choice: the first of its letters that is still free."""
+    found: dict[str, str] = {}
+    for choice in choices:
+        letter = next((one for one in choice if one.isalpha() and one not in found), None)
+        if letter is not None:
+            found[letter] = choice
+    return found
+
+
+def chosen(typed: str, choices: Sequence[str]) -> str | None:
+    """The choice that was typed: its letter, its name or a beginning of it that fits only one."""
+    typed = typed.strip().lower().replace(" ", "_")
+    if typed in choices:
+        return typed
+    if (choice := letters(choices).get(typed)) is not None:
+        return choice
+    fitting = [choice for choice in choices if typed and choice.startswith(typed)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def choices_line(choices: Sequence[str]) -> Line:
+    """`[a]pprove  [r]eject  [l]ater`."""
+    spans: list[Span] = []
+    for letter, choice in letters(choices).items():
+        before, _, after = choice.partition(letter)
+        spans += [(f"{before}[", "dim"), (letter, "ask"), (f"]{after}  ".replace("_", " "), "dim")]
+    return tuple(spans)
+
+
+class Dialogue:
+    """Asks a person everything that an answer needs."""
+
+    def __init__(self, keyboard: Keyboard, people: People, *, actor: str) -> None:
+        self._keyboard = keyboard
+        self._people = people
+        self._actor = actor
+
+    async def ask(self, node: Node, *, now: Micros) -> Said | None:
+        """The answer to the question of *node*; None where the person wants to answer later."""
+        screen = self._keyboard.screen
+        question = node.question
+        assert question is not None  # noqa: S101 - the node asks
+        screen.show((), *question_lines(node, screen, now=now))
+        self._explain(question)
+        decision = await self._decision(question)
+        if decision is None:
+            return None
+        actor = await self._who(question)
+        if actor is None:
+            return None
+        form: dict[str, Json] = {}
+        if question.form and decision in ("approve", "done"):
+            form = await self._form(question)
+        comment = await self._keyboard.ask(line(("❯ ", "ask"), "comment ", ("(may be empty)", "dim")))
+        return Said(
+            path=node.path,
+            decision=decision,
+            by=actor,
+            comment=comment,
+            form=form,
+            digest=question.digest,
+        )
+
+    def _explain(self, question: Question) -> None:
+        for choice in question.choices:
+            why = _EXPLAINED.get((question.kind, choice))
+            if why:
+                self._keyboard.screen.say("  ", (f"{choice.replace('_', ' '):<10}", "name"), (why, "dim"))
+
+    async def _decision(self, question: Question) -> str | None:
+        choices = (*question.choices, LATER)
+        while True:
+            typed = await self._keyboard.ask((("❯ ", "ask"), *choices_line(choices)))
+            if not typed:
+                continue
+            decision = chosen(typed, choices)
+            if decision == LATER:
+                return None
+            if decision is not None:
+                return decision
+            self._keyboard.screen.say(("  type one of: ", "warn"), ", ".join(choices))
+
+    async def _who(self, question: Question) -> str | None:
+        actor = self._actor
+        while True:
+            try:
+                membership.check(self._people, question.who, actor)
+            except Refused as refused:
+                self._keyboard.screen.say(("  ", "warn"), (safe(refused.message), "warn"))
+            else:
+                return actor
+            typed = await self._keyboard.ask(line(("❯ ", "ask"), "who are you? ", ("(empty: later)", "dim")))
+            if not typed:
+                return None
+            actor = typed if ":" in typed else f"user:{typed}"
+
+    async def _form(self, question: Question) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        for name, raw in question.form.items():
+            declared = Input.model_validate(dict(raw))
+            value, is_given = await self._field(name, declared)
+            if is_given:
+                found[name] = value
+        return found
+
+    async def _field(self, name: str, declared: Input) -> tuple[Json, bool]:
+        kind = ", ".join(map(str, declared.enum)) if declared.enum else declared.type
+        optional = declared.has_default or declared.required is not True
+        default = f" [{summary.value_text(declared.default)}]" if declared.has_default else ""
+        label = first_line(declared.title or name)
+        while True:
+            typed = await self._keyboard.ask(line(("❯ ", "ask"), label, (f" ({kind}){default}", "dim")))
+            if not typed and optional:
+                return declared.default, declared.has_default
+            value = from_text(typed, declared)
+            problems = problems_of(name, value, declared) if typed else [f"`{name}` is required"]
+            if not problems:
+                return value, True
+            for problem in problems:
+                self._keyboard.screen.say(("  ", "warn"), (safe(problem), "warn"))

@@ -1,0 +1,57 @@
+"""The log of a run that is being watched: the new lines, and the last ones of every step."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from towpath.cli.views.lines import safe
+from towpath.core import run as core
+from towpath.store.logs import LogLine, LogReader
+
+TAIL_LINES = 3
+LINES_AT_ONCE_MAX = 2_000
+"""Lines that are read in one go while the run goes on: showing must not slow down doing."""
+TAILS_KEPT_MAX = 200
+
+
+class Tails:
+    """Reads a run's log bit by bit."""
+
+    def __init__(self, folder: Path) -> None:
+        self._reader = LogReader(folder)
+        self._coming: Iterator[LogLine] | None = None
+        self._last: dict[core.Path, deque[str]] = {}
+
+    def new_lines(self, at_most: int | None = LINES_AT_ONCE_MAX) -> Iterator[LogLine]:
+        """Lines that have come since the last time."""
+        if self._coming is None:
+            self._coming = self._reader.more()
+        for read, one in enumerate(self._coming, start=1):
+            self._keep(one)
+            yield one
+            if at_most is not None and read >= at_most:
+                return
+        self._coming = None
+
+    def last(self, path: core.Path, count: int = TAIL_LINES) -> tuple[str, ...]:
+        """The last lines of a step, the newest last."""
+        kept = self._last.get(path, ())
+        return tuple(itertools.islice(kept, max(0, len(kept) - count), None))
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._coming = None
+        self._reader.close()
+
+    def _keep(self, one: LogLine) -> None:
+        kept = self._last.get(one.path)
+        if kept is None:
+            while len(self._last) >= TAILS_KEPT_MAX:
+                self._last.pop(next(iter(self._last)))
+            kept = self._last[one.path] = deque(maxlen=TAIL_LINES * 4)
+        text = safe(one.text).rstrip()
+        if text:
+            kept.append(text)
