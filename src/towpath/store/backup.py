@@ -186,11 +186,7 @@ def _write(folder: DataFolder, snapshot: Path, target: Path, *, version: int, ke
 def _files(root: Path, *, keys: bool) -> Iterator[tuple[str, Path]]:
     """Walk over what is to be saved, in a fixed order; links are not followed."""
     for path in sorted(root.iterdir()):
-        if (
-            path.name in NOT_BACKED_UP
-            or path.name.startswith(SNAPSHOT)
-            or (path.name == KEYS and not keys)
-        ):
+        if path.name in NOT_BACKED_UP or path.name.startswith(SNAPSHOT) or (path.name == KEYS and not keys):
             continue
         if path.is_symlink():
             continue

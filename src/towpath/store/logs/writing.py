@@ -133,9 +133,7 @@ class RunLog:
             files, is_new = self._opened()
             self._at = max(self._at, self._clock() // 1_000)
             for text in pieces(data):
-                files.append(
-                    step.path, step.attempt, block_parts(self._at, step.path, step.attempt, stream, text)
-                )
+                files.append(step, self._at, block_parts(self._at, step, stream, text))
         if is_new:
             self._on_open(self)
 
@@ -183,9 +181,9 @@ def pieces(data: bytes) -> Iterator[bytes]:
     yield data[begin:] if begin else data
 
 
-def block_parts(at: int, path: str, attempt: int, stream: Stream, text: bytes) -> tuple[bytes, ...]:
+def block_parts(at: int, step: StepLog, stream: Stream, text: bytes) -> tuple[bytes, ...]:
     """Return what a block consists of, without copying its text."""
-    head = head_of_block(at=at, text=text, stream=stream, attempt=attempt, path=path)
+    head = head_of_block(at=at, text=text, stream=stream, attempt=step.attempt, path=step.path)
     return (head, text) if text.endswith(b"\n") else (head, text, b"\n")
 
 
@@ -204,16 +202,16 @@ class _Files:
         if self._main.size:
             self._go_on()
 
-    def append(self, path: str, attempt: int, parts: tuple[bytes, ...]) -> None:
+    def append(self, step: StepLog, at: int, parts: tuple[bytes, ...]) -> None:
         """Put a block where it belongs."""
         size = sum(map(len, parts))
-        number = self._index.number_of(path, attempt)
+        number = self._index.number_of(step.path, step.attempt)
         if self._rest is not None or self._used_bytes + size > self._limits.run_bytes:
-            self._rest_ring(path, attempt).append(parts, size)
+            self._rest_ring(step, at).append(parts, size)
         elif number not in self._tails and self._index.bytes_of(number) + size <= self._limits.head_bytes:
             self._append_main(number, parts, size)
         else:
-            self._used_bytes += self._tail_ring(number, path, attempt).append(parts, size)
+            self._used_bytes += self._tail_ring(number, step, at).append(parts, size)
 
     def close(self) -> None:
         """Save the index, when there is enough to be worth one, and close everything."""
@@ -230,26 +228,26 @@ class _Files:
         self._index.add(number, begin, size)
         self._used_bytes += size
 
-    def _tail_ring(self, number: int, path: str, attempt: int) -> Ring:
+    def _tail_ring(self, number: int, step: StepLog, at: int) -> Ring:
         if number not in self._tails:
-            full, kept = _mebibytes(self._limits.head_bytes), _mebibytes(self._limits.tail_bytes)
+            full, kept = _size(self._limits.head_bytes), _size(self._limits.tail_bytes)
             text = f"[the output has reached {full}: from here on only its last {kept} are kept]"
-            self._remark(path, attempt, text)
+            self._remark(step, at, text)
             self._index.save()  # the ring is named after the number, which has to stay the same
             self._tails[number] = Ring(self._folder, f"tail-{number}", self._limits.tail_bytes)
         return self._tails[number]
 
-    def _rest_ring(self, path: str, attempt: int) -> Ring:
+    def _rest_ring(self, step: StepLog, at: int) -> Ring:
         if self._rest is None:
-            full, kept = _mebibytes(self._limits.run_bytes), _mebibytes(self._limits.rest_bytes)
+            full, kept = _size(self._limits.run_bytes), _size(self._limits.rest_bytes)
             text = f"[the run's output has reached {full}: from here on only its last {kept} are kept]"
-            self._remark(path, attempt, text)
+            self._remark(step, at, text)
             self._rest = Ring(self._folder, "rest", self._limits.rest_bytes)
         return self._rest
 
-    def _remark(self, path: str, attempt: int, text: str) -> None:
-        parts = block_parts(time.time_ns() // 1_000, path, attempt, "system", f"{text}\n".encode())
-        self._append_main(self._index.number_of(path, attempt), parts, sum(map(len, parts)))
+    def _remark(self, step: StepLog, at: int, text: str) -> None:
+        parts = block_parts(at, step, "system", f"{text}\n".encode())
+        self._append_main(self._index.number_of(step.path, step.attempt), parts, sum(map(len, parts)))
 
     def _go_on(self) -> None:
         """Take up what an earlier process has written; what it left half written is cut off."""
@@ -283,5 +281,6 @@ def _explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _mebibytes(count: int) -> str:
-    return f"{count / (1024 * 1024):g} MiB"
+def _size(count: int) -> str:
+    """Write a number of bytes for people."""
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
