@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 from towpath.definition.expressions import functions as own
@@ -21,8 +23,19 @@ def runtime() -> cel.Env:
     """Return the environment that programs are parsed and run in; nothing has a type there but values."""
     from cel_expr_python import cel  # noqa: PLC0415 - 20 ms that nobody pays who evaluates nothing
 
+    _keep_none_alive()
     functions = [_declaration(cel, each) for each in (*own.FUNCTIONS, *own.INTERNAL)]
     return cel.NewEnv(extensions=[cel.CelExtension("towpath", functions)])
+
+
+def _keep_none_alive() -> None:
+    """Give None more references than a process can lose.
+
+    CEL's binding hands null out without counting the reference. Where None is counted, before Python 3.12, a
+    few thousand of them would end the process.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 2**40
 
 
 @functools.lru_cache(maxsize=limits.CACHED_ENVIRONMENTS_MAX)
