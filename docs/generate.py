@@ -17,6 +17,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     from towpath.definition.actions import ActionCard
 
@@ -585,18 +587,24 @@ def structs(module_name: str, base: str) -> list[Any]:
 
 def struct_fields(struct: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - a struct's metaclass has no type
     """Name on the wire, type and meaning of the fields that a struct adds to its base."""
+    wire = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
+    for name, kind, said in fields(struct):
+        yield wire[name], kind, said
+
+
+def fields(described: type) -> Iterator[tuple[str, str, str]]:
+    """Name, type and meaning of the fields that a class declares itself; a meaning stands below its field."""
     import ast
     import inspect
 
-    body = typing.cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]).body
-    wire = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
+    body = typing.cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(described))).body[0]).body
     for position, node in enumerate(body):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             following = body[position + 1] if position + 1 < len(body) else None
             said = ""
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                 said = str(following.value.value)
-            yield wire[node.target.id], ast.unparse(node.annotation), said
+            yield node.target.id, ast.unparse(node.annotation), said
 
 
 def errors() -> Iterator[str]:
@@ -639,6 +647,70 @@ def exit_codes() -> Iterator[str]:
     )
 
 
+def settings() -> Iterator[str]:
+    """The page of what an operator can set."""
+    from towpath import settings as own
+
+    yield "# Settings"
+    yield first_paragraph(own)
+    yield (
+        "A setting that is wrong is refused with its name and its limits. What belongs to a project and "
+        "not to a machine stands in [towpath.yaml](project.md)."
+    )
+    yield table(("setting", "meaning"), [(f"`{name}`", said) for name, _, said in fields(own.Settings)])
+    yield "All variables that `tow` reads are on [another page](scripts.md#tow)."
+
+
+def cli() -> Iterator[str]:
+    """The page of the commands, from the table and from what click knows of each."""
+    from towpath.cli import commands
+    from towpath.cli.group import PROGRAM, root
+
+    yield "# The command line"
+    yield f"```text\n{commands.overview()}\n```"
+    yield (
+        "Text goes to standard output, errors to standard error, and the [exit code](exit-codes.md) says "
+        "how it ended. What is drawn for a terminal becomes plain lines when it is piped."
+    )
+    context = click.Context(root, info_name=PROGRAM)
+    for title, entries in commands.SECTIONS:
+        yield f"## {title}"
+        for entry in entries:
+            yield from command_of(root, entry.name, context)
+
+
+def command_of(group: click.Group, name: str, parent: click.Context, *, depth: int = 3) -> Iterator[str]:
+    """The section of the command that *group* has under *name*."""
+    known = group.get_command(parent, name)
+    if known is None:
+        raise LookupError(f"the table names `{name}`, which is no command")
+    yield from command(known, click.Context(known, info_name=name, parent=parent), depth=depth)
+
+
+def command(known: click.Command, context: click.Context, *, depth: int) -> Iterator[str]:
+    """The section of one command, and those of the commands below it."""
+    yield f"{'#' * depth} `{context.command_path}` {{#{context.command_path.replace(' ', '-')}}}"
+    yield f"```text\n{' '.join(known.get_usage(context).split()).removeprefix('Usage: ')}\n```"
+    yield textwrap.dedent(known.help or "").replace("\b\n", "").strip()
+    options = [each for each in known.params if isinstance(each, click.Option) and not each.hidden]
+    if options:
+        yield table(("option", "takes", "without it", "meaning"), [option(each, context) for each in options])
+    if isinstance(known, click.Group):
+        for name in known.list_commands(context):
+            yield from command_of(known, name, context, depth=depth + 1)
+
+
+def option(known: click.Option, context: click.Context) -> tuple[str, str, str, str]:
+    """The row of one option."""
+    names = ", ".join(f"`{name}`" for name in (*known.opts, *known.secondary_opts))
+    takes_value = not known.is_flag and not known.count
+    choices = known.type.choices if isinstance(known.type, click.Choice) else ()
+    value = ", ".join(f"`{choice}`" for choice in choices) or known.make_metavar(context).lower()
+    default = known.get_default(context) if takes_value else None
+    shown = "" if default is None or callable(default) or default in ((), "") else f"`{default}`"
+    return names, value if takes_value else "", shown, known.help or ""
+
+
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "actions.md": actions,
     "exit-codes.md": exit_codes,
@@ -646,7 +718,9 @@ PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "language.md": language,
     "project.md": project,
     "problems.md": problems,
+    "settings.md": settings,
     "triggers.md": triggers,
+    "cli.md": cli,
     "errors.md": errors,
     "events.md": events,
 }

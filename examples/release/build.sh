@@ -2,7 +2,7 @@
 # Builds one release: a Python application in a single file, its price list, and a file that says what it is.
 #   build.sh FOLDER VERSION      with BROKEN=true the price list is forgotten, as happens
 set -euo pipefail
-folder=$1 version=$2
+folder=$(realpath -m "$1") version=$2
 cd "$(dirname "$0")"
 
 rm -rf "$folder"

@@ -36,9 +36,11 @@ def main() -> int:
     for path, (status, text) in answers.items():
         print(f"GET {path:<9} {status}  {text}")
     wanted = sys.argv[2] if len(sys.argv) > 2 else answers["/version"][1]
-    healthy = all(status == 200 for status, _ in answers.values()) and answers["/version"][1] == wanted
-    print("healthy" if healthy else "NOT healthy")
-    return 0 if healthy else 1
+    wrong = [f"GET {path} answers {status}" for path, (status, _) in answers.items() if status != 200]
+    if answers["/version"][1] != wanted:
+        wrong.append(f"version {answers['/version'][1]} is live, not {wanted}")
+    print(f"not healthy: {', '.join(wrong)}" if wrong else "healthy")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #   switch.sh SITE back          what was live before NAME goes live again; harmless when nothing was switched
 set -euo pipefail
 site=$1 direction=$2
+[[ -d $site || $direction != back ]] || { echo "there is no site yet"; exit 0; }
 cd "$site"
 
 point_at() { # a rename is atomic: no request ever finds `current` missing

@@ -11,7 +11,7 @@ import typing
 from types import ModuleType
 
 import pytest
-from house_sources import ROOT, load_script
+from house_sources import ROOT, SOURCE, load_script
 
 from towpath.core import run
 from towpath.definition import model
@@ -86,6 +86,16 @@ def test_the_kinds_of_error_are_those_of_the_core(page: str) -> None:
 def test_every_kind_of_step_has_an_example() -> None:
     """The reference shows how each kind of step is written."""
     assert sorted(generate.STEP_EXAMPLES) == sorted(model.STEP_KINDS)
+
+
+def test_every_variable_is_described() -> None:
+    """What `tow` reads from its environment, or puts into that of a step, is on the page about scripts."""
+    page = (DOCS / "reference" / "scripts.md").read_text(encoding="utf-8")
+    code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
+    # With an underline before it, the variable is click's own.
+    named = set(re.findall(r"(?<!_)TOW_[A-Z][A-Z_]*[A-Z]", code))
+
+    assert sorted(named) == sorted(set(re.findall(r"TOW_[A-Z][A-Z_]*[A-Z]", page)))
 
 
 def described(module: ModuleType) -> list[str]:

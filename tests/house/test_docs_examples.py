@@ -12,6 +12,7 @@ from house_sources import ROOT
 
 from towpath.definition import loader, model, problems
 from towpath.definition.project import ProjectFile
+from towpath.steps.catalogue import Catalogue
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORKFLOWS = sorted((ROOT / "examples" / "workflows").glob("*.yaml"))
@@ -82,7 +83,7 @@ def test_yaml_on_a_page_is_taken(block: Block) -> None:
 def test_an_example_has_no_problem(path: Path) -> None:
     """Every example loads, without a warning, in the project that it belongs to."""
     project = loader.load_project(ROOT / "examples")
-    checked = loader.check_workflow(path, project=project)
+    checked = loader.check_workflow(path, project=project, cards=Catalogue.load(ROOT / "examples").cards())
 
     assert problems.render_text(checked.problems) == ""
     assert checked.workflow

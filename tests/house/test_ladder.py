@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "server": (*BELOW_6, "settings", "app"),
     # floor 9
     "cli": (*BELOW_6, "settings", "app", "testing", "server"),
+    "__main__": ("cli",),  # `python -m towpath`
     # the package itself hands out public names
     "": (*BELOW_6, "settings", "app", "testing"),
 }
