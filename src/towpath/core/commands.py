@@ -94,14 +94,15 @@ def commands(event: events.AnyEvent) -> tuple[AnyCommand, ...]:
 def outstanding(run: Run) -> tuple[AnyCommand, ...]:
     """What the world still owes *run*: asked after a restart."""
     found: list[AnyCommand] = []
-    for path in run.leaves:
-        found.extend(_owed(run.nodes[path]))
+    for leaf in run.open_leaves():
+        found.extend(_owed(leaf))
     if not run.has_ended:
-        found.extend(
+        timed = [
             SetTimer(path=node.path, purpose="timeout", due=node.timeout_at)
             for node in run.nodes.values()
             if node.timeout_at is not None and node.is_open and node.phase == "body"
-        )
+        ]
+        found.extend(sorted(timed, key=lambda timer: (timer.due, timer.path)))
     return tuple(found)
 
 

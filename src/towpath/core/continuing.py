@@ -42,7 +42,7 @@ def carried_for_rollback(run: Run) -> tuple[Carried, ...]:
 
 
 def _in_order(run: Run) -> list[Node]:
-    return sorted(run.nodes.values(), key=lambda node: node.started_sequence)
+    return sorted(run.nodes.values(), key=lambda node: (node.started_sequence, node.path))
 
 
 def _stands(node: Node) -> bool:

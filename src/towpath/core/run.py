@@ -10,7 +10,7 @@ Sharing structure keeps the cost of one event independent of how many nodes ther
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NewType, TypeAlias
 
 import immutables
@@ -312,11 +312,14 @@ class Run(msgspec.Struct, frozen=True):
         """The node at *path*, or None where nothing has begun."""
         return self.nodes.get(path)
 
-    def open_leaves(self, below: Path = ROOT) -> Iterator[Node]:
-        """The open leaves in the subtree of *below*, itself included."""
-        for path in self.leaves:
-            if is_within(path, below):
-                yield self.nodes[path]
+    def open_leaves(self, below: Path = ROOT) -> list[Node]:
+        """The open leaves in the subtree of *below*, itself included, in the order in which they started."""
+        found = [self.nodes[path] for path in self.leaves if is_within(path, below)]
+        return sorted(found, key=_start_order)
+
+
+def _start_order(node: Node) -> tuple[int, Path]:
+    return node.started_sequence, node.path
 
 
 def is_within(path: Path, scope: Path) -> bool:

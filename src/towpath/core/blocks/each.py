@@ -37,7 +37,7 @@ def child_ended(turn: Turn, node: Node, child: Node) -> None:
     planned = turn.planned(node)
     step = _step(planned)
     too_many = turn.node(node.path).failed > allowed_failures(step.max_failures, len(node.items or ()))
-    if too_many and step.fail_fast and child.status == "failed":
+    if too_many and step.fail_fast and child.status == "failed" and turn.stop_reason(node.path) is None:
         _stop_others(turn, node)
     _go_on(turn, node.path, planned)
 

@@ -21,10 +21,11 @@ def child_ended(turn: Turn, node: Node, child: Node) -> None:
     planned = turn.planned(node)
     step = planned.step
     assert isinstance(step, model.ParallelStep)
-    if child.status == "failed" and not child.settled and step.fail_fast:
-        _stop_others(turn, node, planned)
-    if turn.stop_reason(node.path) is None and not (step.fail_fast and turn.node(node.path).failed):
-        _fill(turn, node.path, planned.lists["parallel"])
+    if turn.stop_reason(node.path) is None:
+        if step.fail_fast and turn.node(node.path).failed:
+            _stop_others(turn, node, planned)
+        else:
+            _fill(turn, node.path, planned.lists["parallel"])
     _end_when_over(turn, node.path, planned)
 
 
