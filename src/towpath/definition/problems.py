@@ -147,7 +147,6 @@ _TABLE = (
     _code(602, "unknown-calendar", "The project does not have this calendar."),
     _code(603, "unknown-environment", "The project does not have this environment."),
     _code(604, "four-eyes-alone", "Only one person may approve, and may be the one who asked.", _WARNING),
-    _code(605, "unknown-channel", "The project does not have this channel."),
     _code(606, "unknown-policy", "The project does not have this policy."),
     _code(607, "duplicate-workflow", "Two workflows of a project have the same name."),
     _code(608, "bad-project", "Parts of the project's file do not fit together."),

@@ -79,7 +79,10 @@ class _Shaper(Generic[ModelT]):
         if self._broken:
             self._data = copy.deepcopy(self._data)
             for path in self._broken:
-                self._cut_out(path)
+                if _value_at(self._data, path) is None:
+                    self._cut_out(path)
+                else:
+                    self._cut.add(path)  # a text that was mended: sound, but nothing more is told about it
         value = self._validate(first=True)
         for _ in range(SALVAGE_ROUNDS_MAX):
             if value is not None:
@@ -430,6 +433,11 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
         "write user:NAME, group:NAME or oncall:NAME",
     ),
     model.ACTION_PATTERN: ("an action's name", "write space.verb, such as http.request"),
+    r"^/[A-Za-z0-9_./-]*$": ("a path", "it starts with `/`: /deploy"),
+    r"^/[a-z0-9_-]+$": ("a slash command", "it starts with `/`: /deploy"),
+    r"^[^@\s]+@[^@\s]+$": ("a mail address", "write name@example.org"),
+    r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$": ("a name", "letters, digits and `_.@-`, starting with a letter or digit"),
+    r"^(\*|[a-z][a-z_]*(\.(\*|[a-z][a-z_]*))?)$": ("a permission", "write run.start, run.* or *"),
     r"^(100|[1-9]?[0-9])%$": ("a number or a percentage", "write 2 or 10%"),
     r"^(100|[1-9][0-9]?)%$": ("a number or a percentage", "write 2 or 10%"),
 }
@@ -592,6 +600,8 @@ class _Wording:
         name = next((code for sign, code in _VALUE_CODES.items() if sign in words), "bad-format")
         if name == "unknown-time-zone" and isinstance(value, str):
             advice = did_you_mean(value, zoneinfo.available_timezones(), otherwise=advice)
+        if name == "expression-not-allowed":
+            advice = "write the value itself"
         return self._source.problem(name, f"{describe(value)} {message}", *self._at(trouble), help=advice)
 
     def _wrong_type(self, trouble: _Trouble) -> Problem:

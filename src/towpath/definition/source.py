@@ -343,6 +343,8 @@ def _read_tree(source: Source) -> Table | None:
         except yaml.MarkedYAMLError as error:
             repair = _repair(source, text, error)
             if repair is None:
+                if any(problem.name == "tab-indentation" for problem in source.problems):
+                    source.problems.pop()  # without its tabs the text has another shape
                 return None
             # What the reading before the slip told is told again by the next one.
             slip = source.problems.pop()
@@ -659,12 +661,17 @@ def _integer(text: str) -> int | Ambiguous:
     digits = text.lstrip("+-")
     if len(digits) > 1 and digits[0] == "0":
         return Ambiguous(
-            f"`{_short(text)}` would be read as the number {_short(digits.lstrip('0') or '0')}",
+            f"`{_short(text)}` would be read as the number {_short(_without_noughts(text))}",
             f'write "{_short(text)}" for text, or 0o… for an octal number',
         )
     if len(digits) > INTEGER_BITS_MAX // 3:
         return _too_big(text)
     return _bounded(text, int(text))
+
+
+def _without_noughts(text: str) -> str:
+    sign = "-" if text.startswith("-") else ""
+    return sign + (text.lstrip("+-0") or "0")
 
 
 def _bounded(text: str, number: int) -> int | Ambiguous:
@@ -720,9 +727,12 @@ def _repair(source: Source, text: str, error: yaml.MarkedYAMLError) -> _Repair |
 
 
 def _place_of(error: yaml.MarkedYAMLError, text: str) -> int:
-    mark = error.problem_mark or error.context_mark
-    if "unexpected end of stream" in (error.problem or "") and error.context_mark is not None:
-        mark = error.context_mark  # where the quotes were opened says more than the end of the file
+    """Where the slip is: where something was opened says more than where the parser noticed."""
+    mark, opened = error.problem_mark or error.context_mark, error.context_mark
+    problem = error.problem or ""
+    if mark is not None and opened is not None and opened.line != mark.line:
+        if any(words in problem for words in ("unexpected end of stream", "expected ',' or", "expected ':'")):
+            mark = opened
     return min(mark.index, len(text)) if mark is not None else 0
 
 
@@ -731,7 +741,7 @@ def _since(source: Source, error: yaml.MarkedYAMLError, place: int) -> str:
         return ""
     line, _ = source.line_and_column(place)
     other, _ = source.line_and_column(error.context_mark.index)
-    return f" (it starts in line {other})" if other != line else ""
+    return f" (it belongs to what starts in line {other})" if other != line else ""
 
 
 def _repair_expression(source: Source, text: str, start: int, end: int) -> _Repair:

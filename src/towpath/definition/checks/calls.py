@@ -49,7 +49,11 @@ def _check_action(context: Context, path: DataPath, name: str, given: Mapping[st
         return
     card = context.cards[name]
     _check_given(context, path, card, given)
-    missing = [key for key, parameter in card.inputs.items() if parameter.required and key not in given]
+    missing = [
+        key
+        for key, parameter in card.inputs.items()
+        if parameter.required and key not in given and not context.is_cut((*path, "with", key))
+    ]
     if missing:
         context.tell(
             "missing-with",
@@ -252,7 +256,11 @@ def _check_call(context: Context, place: Place, head: Head, given: Mapping[str, 
         wrong = values.mismatch(declared, value)
         if wrong is not None:
             context.tell("wrong-with", f"`{key}` of `{head.name}` {wrong[0]}", at, help=wrong[1])
-    missing = [key for key, declared in head.inputs.items() if not declared.has_default and key not in given]
+    missing = [
+        key
+        for key, declared in head.inputs.items()
+        if not declared.has_default and key not in given and not context.is_cut((*place.path, "with", key))
+    ]
     if missing:
         shown = ", ".join(f"{key}: …" for key in missing)
         context.tell(

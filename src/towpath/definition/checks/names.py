@@ -134,7 +134,7 @@ class Scope:
         return Unknown(name=unknown.name, message=unknown.message, help=advice, word=2)
 
     def _unknown_root(self, word: str) -> Unknown:
-        advice = did_you_mean(word, [*self._roots, *self._steps_root()], otherwise=_elsewhere(word))
+        advice = _elsewhere(word) or did_you_mean(word, [*self._roots, *self._steps_root()])
         if word in self.context.by_id:
             advice = f"write steps.{word}"
         elif word in self.context.workflow.inputs:
@@ -145,8 +145,6 @@ class Scope:
             advice = f"`{word}` is there inside {loops[word]}"
         elif word == "now":
             advice = "expressions have no clock; use run.started_at or a time from an event"
-        if not advice:
-            advice = f"names here: {listed([*self._roots, *self._steps_root()])}"
         return Unknown(name="unknown-name", message=f"there is no name `{word}` here", help=advice)
 
     def _steps_root(self) -> tuple[str, ...]:

@@ -151,8 +151,13 @@ def _check_branches(context: Context, place: Place, step: model.ChooseStep) -> N
         _check_branch(context, branch, path, is_last=position == last)
         if always is None and (branch.else_ is not None or (branch.if_ or "").strip() in _ALWAYS):
             always = position
-        if branch.if_ is not None and branch.if_.strip() in _NEVER:
-            context.tell("unreachable", "this branch is never taken: its `if` is false", (*path, "if"))
+        if always is None and branch.if_ is not None and branch.if_.strip() in _NEVER:
+            context.tell(
+                "unreachable",
+                "this branch is never taken: its `if` is false",
+                (*path, "if"),
+                help="remove it, or write what it depends on",
+            )
 
 
 def _check_branch(

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from towpath.definition import model, triggers
 from towpath.definition.checks.context import Context, Place
-from towpath.definition.problems import did_you_mean
+from towpath.definition.problems import closest, did_you_mean, listed
 from towpath.definition.project import People, ProjectFile
+from towpath.definition.projects import Project
 from towpath.definition.source import DataPath
 
 OPEN = "${{"
@@ -28,6 +29,7 @@ def check_people(context: Context) -> None:
         _check_known(context, path, name, file.calendars, "calendar")
     for path, name in _environments(context):
         _check_known(context, path, name, file.environments, "environment")
+    _check_policies(context, project)
     for place in context.places:
         if isinstance(place.step, model.ApproveStep) and not place.stand_in:
             _check_approvers(context, place, place.step, file)
@@ -41,6 +43,21 @@ def _check_known(context: Context, path: DataPath, name: str, known: Mapping[str
             path,
             help=did_you_mean(name, known, otherwise=f"add it to towpath.yaml under `{what}s`"),
         )
+
+
+def _check_policies(context: Context, project: Project) -> None:
+    if project.file.policies.server is not None:
+        return  # the server knows its policies
+    folder = project.folder / project.file.policies.folder
+    known = {file.stem: file for file in sorted(folder.glob("**/*.rego"))}
+    for position, name in enumerate(context.workflow.policies):
+        if name not in known:
+            context.tell(
+                "unknown-policy",
+                f"the project has no policy `{name}`",
+                ("policies", position),
+                help=did_you_mean(name, known, otherwise=f"write it in {project.file.policies.folder}/{name}.rego"),
+            )
 
 
 def knows_people(people: People) -> bool:
@@ -57,11 +74,12 @@ def unknown_principal(people: People, principal: str) -> tuple[str, str] | None:
     if name in known:
         return None
     everybody = [f"{word}:{other}" for word, key in _KINDS.items() for other in getattr(people, key)]
-    same = [f"{kind}:{other}" for other in known]
-    advice = did_you_mean(principal, same, otherwise=did_you_mean(principal, everybody))
+    advice = f"known here: {listed(everybody)}"
     elsewhere = [word for word in everybody if word.partition(":")[2] == name]
     if elsewhere:
         advice = f"did you mean `{elsewhere[0]}`?"
+    elif (near := closest(name, known)) is not None:
+        advice = f"did you mean `{kind}:{near}`?"
     what = {"user": "person", "group": "group", "oncall": "rota"}[kind]
     return f"the project has no {what} `{name}`", advice
 

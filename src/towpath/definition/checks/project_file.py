@@ -9,7 +9,7 @@ from towpath.definition.checks.context import Bench
 from towpath.definition.checks.order import find_cycle
 from towpath.definition.checks.people import unknown_principal
 from towpath.definition.model import Part
-from towpath.definition.problems import did_you_mean
+from towpath.definition.problems import article, did_you_mean
 from towpath.definition.project import (
     BUILT_IN_ROLES,
     Absence,
@@ -129,7 +129,7 @@ def _check_channels(bench: Bench, file: ProjectFile) -> None:
         if channel.kind in _NEEDS_URL and channel.url is None and channel.secret is None:
             bench.tell(
                 "keys-go-together",
-                f"a `{channel.kind}` channel needs `url`, or `secret` with the URL in it",
+                f"{article(channel.kind)} `{channel.kind}` channel needs `url`, or `secret` with the URL in it",
                 path,
                 of_key=True,
                 help="add url: https://…",
@@ -137,7 +137,7 @@ def _check_channels(bench: Bench, file: ProjectFile) -> None:
         if channel.kind in _NEEDS_TO and not channel.to and not _is_touched(bench, (*path, "to")):
             bench.tell(
                 "keys-go-together",
-                f"a `{channel.kind}` channel needs `to`",
+                f"{article(channel.kind)} `{channel.kind}` channel needs `to`",
                 path,
                 of_key=True,
                 help="add to: […]",

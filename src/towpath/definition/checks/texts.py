@@ -101,7 +101,11 @@ def _check_spot(context: Context, spot: Spot) -> None:
         _check_wanted(context, spot, typed.result)
 
 
+_CALL_HELP = "a run keeps its inputs; name the secret in the workflow that is called"
+
+
 def _tell_secrets(context: Context, spot: Spot) -> None:
+    is_call = spot.place is not None and spot.place.kind == "workflow" and "with" in spot.path
     for match in _SECRET.finditer(spot.text):
         context.tell_inside(
             "secret-outside",
@@ -109,7 +113,7 @@ def _tell_secrets(context: Context, spot: Spot) -> None:
             spot.path,
             offset=match.start(),
             length=len(match[0]),
-            help=SECRETS_HELP,
+            help=_CALL_HELP if is_call else SECRETS_HELP,
         )
 
 
@@ -244,8 +248,8 @@ def _check_script(
     """One problem for each expression; the first one shows the lines to write for all of them."""
     found = list(_EXPRESSION.finditer(script))
     names = _variable_names([match[1].strip() for match in found], env if isinstance(env, dict) else {})
-    advice = _env_lines(names, env if isinstance(env, dict) else {}, shell)
-    for match in found:
+    lines = _env_lines(names, env if isinstance(env, dict) else {}, shell)
+    for position, match in enumerate(found):
         name = names[match[1].strip()]
         context.tell_inside(
             "expression-in-script",
@@ -253,9 +257,8 @@ def _check_script(
             path,
             offset=match.start(),
             length=len(match[0]),
-            help=advice,
+            help=f"write {_usage(name, shell)}" if position else lines,
         )
-        advice = f"write {_usage(name, shell)}"
     rest = script
     for match in reversed(found):
         rest = rest[: match.start()] + "_" * len(match[0]) + rest[match.end() :]

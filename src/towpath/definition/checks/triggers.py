@@ -38,7 +38,10 @@ def _read(context: Context, position: int, raw: object) -> Trigger | None:
     kind = _kind_of(context, path, entry)
     if kind is None:
         return None
-    shaped = shape.shape_part(triggers.entry_model(kind), context.source, entry, path)
+    # What stands beside the kind and is no option has been told.
+    options = {info.alias or name for name, info in triggers.Options.model_fields.items()}
+    known = {key: value for key, value in entry.items() if key == kind or key in options}
+    shaped = shape.shape_part(triggers.entry_model(kind), context.source, known, path)
     context.problems.extend(shaped.problems)
     context.cut |= {(*path, *cut) for cut in shaped.cut}
     return None if shaped.value is None else triggers.trigger_of(kind, position, shaped.value)
@@ -190,8 +193,12 @@ def _check_inputs(context: Context, path: DataPath, trigger: Trigger) -> None:
         wrong = values.mismatch(declared[name], value)
         if wrong is not None:
             context.tell("wrong-with", f"`{name}` {wrong[0]}", at, help=wrong[1])
-    empty = [name for name, item in declared.items() if not item.has_default and name not in trigger.inputs]
-    if empty and trigger.kind != "manual" and not context.is_cut((*path, "inputs")):
+    empty = [
+        name
+        for name, item in declared.items()
+        if not item.has_default and name not in trigger.inputs and not context.is_cut((*path, "inputs", name))
+    ]
+    if empty and trigger.kind != "manual":
         shown = ", ".join(f'{name}: "${{{{ event.… }}}}"' for name in empty)
         context.tell(
             "input-left-empty",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from towpath.definition import model
 from towpath.definition.checks.context import Context
+from towpath.definition.problems import listed
 from towpath.definition.shape import describe
 from towpath.definition.source import DataPath
 
@@ -33,7 +34,7 @@ def _mismatches(declared: model.Input, value: object) -> Iterator[tuple[str, str
         yield f"has to be {_WANTED[declared.type]}, not {describe(value)}", _quote(declared.type, value)
         return
     if declared.enum is not None and value not in declared.enum:
-        choices = ", ".join(str(choice) for choice in declared.enum)
+        choices = listed(str(choice) for choice in declared.enum)
         yield f"has to be one of {choices}, not {describe(value)}", ""
     yield from _limits(declared, value)
     if declared.items is not None:

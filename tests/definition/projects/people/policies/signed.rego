@@ -1,0 +1,3 @@
+package towpath.signed
+
+default allow := false
