@@ -1,4 +1,4 @@
-"""What the tests of the process runner share: a made environment, marks to find processes by, and time that is not slept away."""
+"""What the tests of the process runner share: a made environment, and marks to find processes by."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def alive(word: str) -> list[int]:
 def shell(script: str, *arguments: str, **more: object) -> ProcessSpec:
     """A bash script as a process; `marked` words go into its arguments."""
     argv = ("bash", "-c", script, "bash", *arguments)
-    return ProcessSpec(argv=argv, cwd="/", env=ENVIRONMENT, **more)  # type: ignore[arg-type] # passed on as they are
+    return ProcessSpec(argv=argv, cwd="/", env=ENVIRONMENT, **more)  # type: ignore[arg-type] # as they are
 
 
 async def until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:

@@ -38,30 +38,30 @@ def container(**more: object) -> Container:
     return Container(**values)  # type: ignore[arg-type] # a table's columns
 
 
+RUN = "run --rm --init --name=tow-1"
+SCRIPT = "bash /files/script.sh"
+DIGEST = "registry.example:5000/a/b@sha256:" + "0" * 64
+MOUNTS = "--mount=type=bind,source=/work,target=/work --mount=type=bind,source=/files,target=/files"
 COMMANDS = {
     "podman": (
         spec(),
         container(folders=(Path("/work"), Path("/files"))),
-        "podman run --rm --init --name=tow-1 --mount=type=bind,source=/work,target=/work"
-        " --mount=type=bind,source=/files,target=/files --workdir=/work --env=A --env=B"
-        " python:3.12 bash /files/script.sh",
+        f"podman {RUN} {MOUNTS} --workdir=/work --env=A --env=B python:3.12 {SCRIPT}",
     ),
     "docker with input and a user": (
-        spec(stdin=b"x"),
+        spec(stdin=b"x", env={}),
         container(engine="docker", user="1000:100"),
-        "docker run --rm --init --name=tow-1 --interactive --user=1000:100 --workdir=/work --env=A --env=B"
-        " python:3.12 bash /files/script.sh",
+        f"docker {RUN} --interactive --user=1000:100 --workdir=/work python:3.12 {SCRIPT}",
     ),
     "podman maps the user": (
         spec(env={}),
         container(user="1000:100"),
-        "podman run --rm --init --name=tow-1 --userns=keep-id --workdir=/work python:3.12 bash /files/script.sh",
+        f"podman {RUN} --userns=keep-id --workdir=/work python:3.12 {SCRIPT}",
     ),
     "an odd folder and a digest": (
         spec(env={}),
-        container(folders=(Path("/a,b"),), image="registry.example:5000/a/b@sha256:" + "0" * 64),
-        'podman run --rm --init --name=tow-1 --mount=type=bind,"source=/a,b","target=/a,b" --workdir=/work'
-        f" registry.example:5000/a/b@sha256:{'0' * 64} bash /files/script.sh",
+        container(folders=(Path("/a,b"),), image=DIGEST),
+        f'podman {RUN} --mount=type=bind,"source=/a,b","target=/a,b" --workdir=/work {DIGEST} {SCRIPT}',
     ),
 }
 

@@ -1,4 +1,4 @@
-"""`$TOW_OUTPUT`, `$TOW_SUMMARY` and the script: what a step writes is read with care, and what it may not do is named by line."""
+"""`$TOW_OUTPUT`, `$TOW_SUMMARY` and the script: what a step writes is read with care."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_only_a_plain_file_is_read(trick: str, tmp_path: Path) -> None:
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
-    """Neither the folder nor the script can be read by others, and an attempt never finds the files of another."""
+    """Neither folder nor script can be read by others, and an attempt never finds the files of another."""
     files = StepFiles.prepare(tmp_path / "attempt", shell=shell_named(), script="true\n")
     assert files.script is not None
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (files.folder, files.script)]
@@ -231,7 +231,7 @@ SCRIPTS = {
     "sh": ("sh", "echo $0 | sed 's:.*/::'; false; echo no", 1, "script.sh\n", "", {}),
     "python": (
         "python",
-        "import os, sys\nprint(1)\nwith open(os.environ['TOW_OUTPUT'], 'a') as f: f.write('x=1')\nsys.exit(4)",
+        "import os, sys\nprint(1)\nopen(os.environ['TOW_OUTPUT'], 'a').write('x=1')\nsys.exit(4)",
         4,
         "1\n",
         "",
@@ -245,7 +245,7 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("name", SCRIPTS)
 async def test_scripts_run_as_written(name: str, processes: ProcessRunner, tmp_path: Path) -> None:
-    """The text of a script reaches its shell as it was written, with the rules of that shell, and tells its outputs."""
+    """A script reaches its shell as it was written, runs by its rules, and tells its outputs."""
     shell, text, *expected = SCRIPTS[name]
     made = shell_named(shell)
     files = StepFiles.prepare(tmp_path / "attempt", shell=made, script=text)
@@ -258,7 +258,7 @@ async def test_scripts_run_as_written(name: str, processes: ProcessRunner, tmp_p
 
 
 def test_powershell_stops_at_errors_and_keeps_its_line_numbers(tmp_path: Path) -> None:
-    """A PowerShell script has the suffix that PowerShell wants, and what it needs to stop stands on its first line."""
+    """A PowerShell script has the suffix that it must have, and its line numbers stay right."""
     made = shell_named("pwsh")
     path = shells.write_script(tmp_path, made, "Write-Output 1\nWrite-Output 2\n")
 

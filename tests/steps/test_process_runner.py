@@ -34,6 +34,7 @@ def command(*argv: str, cwd: str = "/") -> ProcessSpec:
     return ProcessSpec(argv=argv, cwd=cwd, env=ENVIRONMENT)
 
 
+MISSING = "No such file or directory"
 ENDINGS = {
     "success": (shell("exit 0"), EndedBy.EXIT, 0, None, ""),
     "an exit code": (shell("exit 3"), EndedBy.EXIT, 3, None, "`bash` exited with code 3."),
@@ -58,8 +59,7 @@ ENDINGS = {
         EndedBy.SPAWN_ERROR,
         None,
         None,
-        "`no-such-program` could not be started: No such file or directory. "
-        f"PATH of the step is {ENVIRONMENT['PATH']}.",
+        f"`no-such-program` could not be started: {MISSING}. PATH of the step is {ENVIRONMENT['PATH']}.",
     ),
     "a folder as a program": (
         command("/usr"),
@@ -121,7 +121,7 @@ async def test_a_path_is_taken_from_the_working_folder(processes: ProcessRunner,
 async def test_only_the_made_environment_is_there(
     processes: ProcessRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command sees what it was given and the mark of its process, and nothing of the environment of `tow`."""
+    """A command sees what it was given and its mark, and nothing of the environment of `tow`."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for steps")
     spec = ProcessSpec(argv=("env",), cwd="/", env={"PATH": "/usr/bin:/bin", "ODD": "a=b\n'ü\udcff"})
     result = await processes.run(spec)
@@ -131,7 +131,7 @@ async def test_only_the_made_environment_is_there(
 
 
 async def test_nothing_of_ours_is_open_in_a_command(processes: ProcessRunner) -> None:
-    """A command has its input, its outputs and the descriptors it was promised; the second one in a row as well."""
+    """A command has its input, its outputs and what it was promised, and so has the next one."""
     program = """if True:
         import os
         listed = sorted(int(fd) for fd in os.listdir("/proc/self/fd"))
@@ -261,7 +261,7 @@ async def test_the_tail_is_the_end_of_what_was_said(processes: ProcessRunner) ->
 
 
 async def test_secrets_are_masked_in_everything_that_comes_out(processes: ProcessRunner) -> None:
-    """Neither a batch nor a tail holds a secret that the command wrote in several writes, and cut by the tail or not."""
+    """Neither a batch nor a tail holds a secret, written at once or in parts, cut by the tail or not."""
     seen = Collected()
     script = "printf hunter2; sleep 0.03; printf 'secret\\n'; printf hunter2secret >&2"
     spec = shell(script, masker=Masker(["hunter2secret"]), stdout_tail_bytes=5)
@@ -336,7 +336,7 @@ async def test_a_sink_that_fails_later_stops_the_command(processes: ProcessRunne
     ids=["lines", "one line"],
 )
 async def test_a_gigabyte_needs_no_memory(script: str, processes: ProcessRunner) -> None:
-    """A gigabyte of output, in lines or in one line, is masked and handed on while memory grows by less than 64 MiB."""
+    """A gigabyte of output, in lines or in one, is masked while memory grows by less than 64 MiB."""
     taken = 0
     before = peak = _resident_bytes()
 
@@ -420,6 +420,10 @@ async def test_there_is_a_limit_to_processes(
     assert (refused.value.limit, result.exit_code) == ("processes_max", 0)
 
 
+def _open_files() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
 def _no_pipes() -> tuple[int, int]:
     raise OSError(24, "Too many open files")
 
@@ -429,7 +433,7 @@ async def test_no_more_files_is_a_limit_too(
 ) -> None:
     """When no pipe can be made the error says what to raise, and nothing is left open."""
     await processes.run(shell("true"))
-    before = set(os.listdir("/proc/self/fd"))
+    before = _open_files()
     make: Callable[[], tuple[int, int]] = os.pipe
     made: list[None] = []
 
@@ -442,14 +446,14 @@ async def test_no_more_files_is_a_limit_too(
         processes.start(shell("true"))
     monkeypatch.undo()
 
-    assert (refused.value.limit, set(os.listdir("/proc/self/fd"))) == ("open_files_max", before)
+    assert (refused.value.limit, _open_files()) == ("open_files_max", before)
 
 
 async def test_no_descriptor_leaks(processes: ProcessRunner) -> None:
     """After a hundred commands as many descriptors are open as after one."""
     await processes.run(shell("true"))
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(_open_files())
     for _ in range(100):
         await processes.run(shell("echo x", stdin=b"y"))
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(_open_files()) == before

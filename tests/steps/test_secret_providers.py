@@ -1,4 +1,4 @@
-"""Where secrets come from: the environment of `tow`, files, the encrypted store, and the chain that asks them in order."""
+"""Where secrets come from: the environment of `tow`, files, the encrypted store, and their chain."""
 
 from __future__ import annotations
 
@@ -218,9 +218,6 @@ def test_what_cannot_be_masked_is_not_handed_out(tmp_path: Path) -> None:
     )
 
 
-# --- the encrypted store --------------------------------------------------------------------------------------------
-
-
 def test_no_file_holds_a_value(tmp_path: Path) -> None:
     """Nothing in the folder holds the value, and only the owner may read what there is."""
     made = store(tmp_path)
@@ -333,7 +330,7 @@ DAMAGES: dict[str, tuple[Callable[[SealedSecrets], None], str]] = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_is_told_apart(name: str, tmp_path: Path) -> None:
-    """A missing key, a wrong one, and each kind of damage have their own message; no wrong value is ever handed out."""
+    """A missing key, a wrong one, and each kind of damage have a message; no wrong value is handed out."""
     damage, message = DAMAGES[name]
     made = store(tmp_path)
     made.set("a", VALUE)
@@ -379,7 +376,7 @@ def _fails(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("step", ["write", "fsync", "rename"])
 def test_a_failed_write_changes_nothing(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the new file cannot be written, synced or put in place, the old store stands and no draft is left."""
+    """When the new file cannot be written, synced or put in place, the old one stands alone."""
     made = store(tmp_path)
     made.set("a", VALUE)
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -409,7 +406,7 @@ def _set_many(folder: Path, prefix: str) -> None:
 
 
 def test_two_who_set_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Several processes that set secrets at the same time, into a store that was not there, keep all of them under one key."""
+    """Processes that set secrets at the same time, into a store that was not there, lose none."""
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_set_many, args=(tmp_path, prefix)) for prefix in "abc"]
     for worker in workers:

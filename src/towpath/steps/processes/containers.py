@@ -60,8 +60,7 @@ async def run_in_container(
     *,
     client_env: Mapping[str, str],
 ) -> ProcessResult:
-    """Run *spec* inside *container*; when it ends in any way but on its own, the container is removed as
-    well.
+    """Run *spec* inside *container*, and remove the container when it does not end on its own.
 
     Args:
         runner: Runs the client.
@@ -89,7 +88,7 @@ async def run_in_container(
 def run_argv(
     spec: ProcessSpec, container: Container, *, client_env: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
-    """The command line that runs *spec* inside *container*, for a client whose own environment is *client_env*."""
+    """The command line that runs *spec* inside *container*, for a client in *client_env*."""
     _check(container)
     return (
         container.engine,

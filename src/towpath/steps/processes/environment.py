@@ -16,8 +16,9 @@ from typing import Final
 from towpath.errors import LimitExceeded, Refused
 
 SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULTS: Final = {"PATH": SEARCH_PATH, "HOME": "/", "LANG": "C.UTF-8", "TMPDIR": "/tmp"}  # noqa: S108 - as POSIX has it
 BASE_NAMES: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-"""Taken from the host when it has them: what programs need to find each other, their files, their language and the time."""
+"""Taken from the host when it has them: where programs and files are, the language and the time."""
 RESERVED_PREFIX: Final = "TOW_"
 ENVIRONMENT_BYTES_MAX: Final = 1024 * 1024
 """All names and values together; Linux gives 2 MiB to arguments and environment."""
@@ -35,15 +36,15 @@ class EnvironmentBase:
 
     @classmethod
     def of_host(cls, environ: Mapping[str, str], *, let_through: tuple[str, ...] = ()) -> EnvironmentBase:
-        """The base of the host whose own environment is *environ*, with what the operator lets through by name."""
+        """The base of a host with the environment *environ*, and what the operator lets through by name."""
         taken = {name: environ[name] for name in (*BASE_NAMES, *let_through) if name in environ}
-        return cls(variables={"PATH": SEARCH_PATH, "HOME": "/", "LANG": "C.UTF-8", "TMPDIR": "/tmp", **taken})  # noqa: S108 - the default of the system
+        return cls(variables={**DEFAULTS, **taken})
 
 
 def make_environment(
     base: EnvironmentBase, said: Mapping[str, str], facts: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The environment of one step: the base, what the workflow *said*, and the *facts* of Towpath (`TOW_…`), checked."""
+    """The environment of one step, checked: the base, what the workflow *said*, the *facts* of the run."""
     for name in said:
         if name.startswith(RESERVED_PREFIX):
             raise Refused(

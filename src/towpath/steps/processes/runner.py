@@ -172,7 +172,7 @@ class RunningProcess:
         return result
 
     async def gone(self) -> None:
-        """Return when nothing is left, whatever came of it, even while the waiting task is being cancelled again."""
+        """Return when nothing is left, whatever came of it, even if the waiting task is cancelled again."""
         while self._ended_as is None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._next_waiter()
@@ -410,7 +410,7 @@ class _Spawner:
         return _Supervisor(ours, self)
 
     def when_gone(self, pid: int | None, act: Callable[[], None]) -> None:
-        """Do *act* when the orphans of the dead supervisor *pid* are dead as well, or the spawner cannot tell any more."""
+        """Do *act* when the orphans of the dead supervisor *pid* are dead too, or nobody can tell."""
         if not self.alive or pid is None or pid in self._gone:
             act()
             return
@@ -455,7 +455,10 @@ class _Spawner:
 
 
 def sweep(mark: str) -> None:
-    """Kill every process that carries *mark* in its environment: the last resort when a command has killed all its keepers."""
+    """Kill every process that carries *mark* in its environment.
+
+    It is the last resort, for a command that has killed all its keepers.
+    """
     marked = f"{MARK_VARIABLE}={mark}".encode()
     for _ in range(SWEEPS_MAX):
         found = [pid for pid in _process_ids() if marked in _environment_of(pid).split(b"\0")]
@@ -467,7 +470,10 @@ def sweep(mark: str) -> None:
 
 
 def _process_ids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]  # noqa: PTH208 - many, and only names
+    own = str(os.getpid())
+    return [
+        int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and folder.name != own
+    ]
 
 
 def _environment_of(pid: int) -> bytes:
@@ -546,11 +552,11 @@ def _message(
         case EndedBy.CANCELLED:
             text = f"`{spec.argv[0]}` was cancelled."
         case EndedBy.LOST:
-            text = f"What looked after `{spec.argv[0]}` was killed: nothing of it is left, but how it ended is unknown."
+            text = f"What looked after `{spec.argv[0]}` was killed: how the command ended is unknown."
         case EndedBy.SPAWN_ERROR:
             text = _spawn_error(spec, report)
     if left := report.get("left"):
-        text += f" Processes {', '.join(map(str, left))} did not end even when killed; they may be another user's."
+        text += f" Processes {', '.join(map(str, left))} outlived KILL; they may be another user's."
     return text
 
 
@@ -560,7 +566,8 @@ def _spawn_error(spec: ProcessSpec, report: Message) -> str:
         return f"The working folder {spec.cwd} cannot be entered: {reason}."
     if report["error"] == errno.ENOEXEC:
         return f"`{spec.argv[0]}` is neither a program nor a script with a `#!` line."
-    return f"`{spec.argv[0]}` could not be started: {reason}. PATH of the step is {spec.env.get('PATH', os.defpath)}."
+    path = spec.env.get("PATH", os.defpath)
+    return f"`{spec.argv[0]}` could not be started: {reason}. PATH of the step is {path}."
 
 
 def _signal_name(number: int) -> str:

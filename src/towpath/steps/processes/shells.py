@@ -42,7 +42,7 @@ DEFAULT_SHELL: Final = "bash"
 
 
 def shell_named(shell: str | tuple[str, ...] = DEFAULT_SHELL) -> Shell:
-    """The shell of a step: a name of the table, or the words of a program that is given the script's path as its last word."""
+    """The shell of a step: a name of the table, or the words that stand before the path of the script."""
     if isinstance(shell, str) and shell in SHELLS:
         return SHELLS[shell]
     words = tuple(shell.split()) if isinstance(shell, str) else shell

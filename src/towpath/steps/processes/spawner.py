@@ -46,8 +46,9 @@ import socket
 import sys
 import time
 
+# `pathlib`, `contextlib` and `typing` are slow to import: what they would do is done by hand (PTH, SIM105).
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # `typing` is slow to import, and nothing here needs it at run time
+if TYPE_CHECKING:
     from typing import Any
 
     Message = dict[str, Any]  # decoded JSON; both ends are in this room
@@ -74,9 +75,12 @@ RESET_FOR_COMMAND = tuple(
 
 
 def main(requests_fd: int, *hold_fds: int) -> None:
-    """Fork supervisors for the `tow` at the other end of *requests_fd* until it goes away; keep *hold_fds* open so long."""
+    """Fork supervisors for the `tow` at the other end of *requests_fd* until it goes away.
+
+    The *hold_fds* stay open until then, and until the last process of the last step is dead.
+    """
     for fd in (requests_fd, *hold_fds):
-        os.set_inheritable(fd, False)
+        os.set_inheritable(fd, False)  # noqa: FBT003 - it takes no keyword
     requests = socket.socket(fileno=requests_fd)
     _settle(b"tow-spawner")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -221,7 +225,7 @@ def find_program(name: str, search_path: str) -> str:
         return name
     for folder in search_path.split(":"):
         candidate = f"{folder or '.'}/{name}"
-        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):  # noqa: PTH112 - pathlib is slow to import
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):  # noqa: PTH112
             return candidate
     return name
 
@@ -369,8 +373,8 @@ def children(pid: int) -> list[int]:
     """The children of *pid*, by whichever of its threads they were started."""
     found: list[int] = []
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:  # noqa: PTH123 - pathlib is slow to import
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:  # noqa: PTH123
                 found += [int(word) for word in listing.read().split()]
     except FileNotFoundError:
         return found if HAS_CHILDREN_FILES else _children_by_scan(pid)
@@ -382,7 +386,7 @@ def children(pid: int) -> list[int]:
 def _children_by_scan(parent: int) -> list[int]:
     """The children of *parent* where the kernel does not list them (no CONFIG_PROC_CHILDREN)."""
     found: list[int] = []
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as line:  # noqa: PTH123
@@ -406,7 +410,7 @@ def _group(pid: int) -> int:
 
 def signal_quietly(pid: int, number: signal.Signals) -> None:
     """Send a signal to what may have ended already, or may not be ours to signal."""
-    try:  # noqa: SIM105 - contextlib is slow to import
+    try:  # noqa: SIM105
         os.kill(pid, number)
     except OSError:
         pass

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -96,15 +97,20 @@ class StepFiles:
         try:
             self.folder.rmdir()
         except OSError:
-            import shutil
-
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def parse_outputs(
     data: bytes, *, declared: Collection[str] | None = None, as_json: Collection[str] = ()
 ) -> dict[str, object]:
-    """The outputs that *data* tells, as text, or as JSON for the names in *as_json*; only *declared* names, when they are given."""
+    """The outputs that *data* tells.
+
+    Args:
+        data: What stands in the file.
+        declared: The only names that there may be, when it is given.
+        as_json: Names whose text is JSON; the others stay text.
+
+    """
     found: dict[str, object] = {}
     for line, name, text in _entries(_decode(data)):
         if declared is not None and name not in declared:
@@ -196,7 +202,7 @@ def _shown(text: str) -> str:
 
 
 def _read(path: Path, *, bytes_max: int, cut: bool = False) -> bytes | None:
-    """What stands in a plain file, nothing when there is none, None when it is too long and must not be cut."""
+    """What stands in a plain file; nothing when there is none, None when it is too long and not to be cut."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

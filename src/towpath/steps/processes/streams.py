@@ -72,7 +72,7 @@ class PipeReader:
             self._closed = True
 
     def _read(self) -> None:
-        """Take what is there: once, so that others have their turn; to the end, once nobody writes any more."""
+        """Take what is there: once, so that others have a turn; to the end, when nobody writes any more."""
         while not self._closed and self._taking is None:
             try:
                 data = os.read(self._fd, READ_BYTES_MAX)
@@ -107,7 +107,7 @@ class PipeReader:
             return
         try:
             taking = self._taker.finish() if data is None else self._taker.take(data)
-        except Exception as error:  # noqa: BLE001 - whatever the sink raises goes to who waits for the process
+        except Exception as error:  # noqa: BLE001 - it is raised to who waits for the process
             self._give_up(error)
             return
         if taking is not None:

@@ -27,7 +27,7 @@ class SecretUnreadable(Refused):
 
 
 class SecretProvider(Protocol):
-    """A place where secrets are kept. `get` may block for the time of a file access and is called from any thread."""
+    """A place where secrets are kept; `get` may block for a file access and is called from any thread."""
 
     @property
     def name(self) -> str:
@@ -39,8 +39,7 @@ class SecretProvider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretChain:
-    """Asks one provider after the other, in the order of `towpath.yaml`; the first that has the secret
-    answers.
+    """Asks one provider after the other, in the order of `towpath.yaml`, until one has the secret.
 
     Only *missing* goes on to the next. A secret that is there but cannot be read is an error at once:
     falling through to another place would hand out another value than the one that was meant.
@@ -65,7 +64,7 @@ class SecretChain:
 
 
 def check_secret_name(name: str) -> None:
-    """Refuse a name that could be a path, an option or anything but a name; providers with names of another kind have their own rule."""
+    """Refuse what could be a path, an option or anything but a name; a provider may have another rule."""
     if len(name) > NAME_CHARS_MAX or not _NAME.fullmatch(name):
         raise Refused(
             f"{name[:NAME_CHARS_MAX]!r} cannot be the name of a secret.",

@@ -1,4 +1,4 @@
-"""Secrets in the environment of `tow` itself: for CI systems, containers and service managers that put them there."""
+"""Secrets in the environment of `tow` itself, where CI systems, containers and service managers put them."""
 
 from __future__ import annotations
 

@@ -42,12 +42,13 @@ _SHELL_SPECIAL: Final = (
     re.compile(r"""([ !"$&'()*;<>?\[\\\]^`{|}~#=])"""),  # zsh and others
 )
 _ANSI_C_NAMES: Final = {
-    "\a": r"\a", "\b": r"\b", "\t": r"\t", "\n": r"\n", "\v": r"\v", "\f": r"\f", "\r": r"\r", "\x1b": r"\E", "\\": r"\\", "'": r"\'",
+    "\a": r"\a", "\b": r"\b", "\t": r"\t", "\n": r"\n", "\v": r"\v", "\f": r"\f", "\r": r"\r",
+    "\x1b": r"\E", "\\": r"\\", "'": r"\'",
 }  # fmt: skip
 
 
 def forms_of(value: str) -> frozenset[bytes]:
-    """Every form of *value*, without the white space around it too, and of each of its lines when it has several."""
+    """Every form of *value*, with and without the white space around it, and of each of its lines."""
     forms: set[bytes] = set()
     for whole in {value, value.strip()}:
         forms.update(_simple_forms(whole), _long_base64(whole))
@@ -118,7 +119,7 @@ def _shell(value: str) -> Iterator[str]:
 
 
 def _ansi_c(character: str, *, as_bytes: bool) -> str:
-    """One character as it stands inside bash's `$'…'`; beyond ASCII as octal bytes in the C locale, as itself elsewhere."""
+    """One character as it stands inside bash's `$'…'`: beyond ASCII as octal bytes in the C locale only."""
     if character in _ANSI_C_NAMES:
         return _ANSI_C_NAMES[character]
     if character < " " or character == "\x7f" or (as_bytes and character > "\x7f"):
@@ -171,7 +172,7 @@ def _base64_core(encoded: bytes, *, before: int, length: int) -> bytes:
 
 
 def _lines(encoded: bytes) -> Iterator[bytes]:
-    """The lines of a base64 text that begins where the value begins; the pieces do not reach into a short last one."""
+    """The lines of base64 text that begins where the value begins; the last may be shorter than a piece."""
     for width in BASE64_LINE_CHARS:
         for start in range(0, len(encoded), width):
             line = encoded[start : start + width]
@@ -182,8 +183,8 @@ def _lines(encoded: bytes) -> Iterator[bytes]:
 def _pieces(core: bytes) -> Iterator[bytes]:
     """A base64 text as it looks when it stands somewhere in a longer text that is broken into lines.
 
-    Lines are taken to be at least as long as the shortest text that is cut into pieces; so a shorter text is
-    broken once at most, and of a longer one a piece as long as ours stands unbroken everywhere but near its ends.
+    Lines are taken to be at least as long as the shortest text that is cut into pieces. So a shorter text is
+    broken once at most, and of a longer one a whole piece stands everywhere but near a line's end.
     """
     if len(core) < BASE64_PIECES_FROM_CHARS:
         for place in range(1, len(core)):
@@ -197,5 +198,9 @@ def _pieces(core: bytes) -> Iterator[bytes]:
 
 
 def _broken(line: bytes, next_line: bytes) -> Iterator[bytes]:
+    """Text around a line's end; a beginning as short as an edge is left, or many a line would have to wait."""
+    if len(line) < FORM_BYTES_MIN:
+        yield next_line
+        return
     for end in _LINE_ENDS:
         yield line + end + next_line

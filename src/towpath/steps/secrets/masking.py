@@ -93,7 +93,7 @@ class Masker:
         return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def value(self, value: object) -> object:
-        """A JSON-like value with every text in it masked, keys and numbers included; what else it holds is masked as its `repr`."""
+        """A JSON-like value with every text in it masked, keys and numbers too; other things as `repr`."""
         return value if self._finder is None else self._value(value, depth=0)
 
     def _value(self, value: object, *, depth: int) -> object:
@@ -124,7 +124,7 @@ class Masker:
         ]
 
     def _hold_from(self, data: bytes) -> int:
-        """Where the end of *data* begins that may be the beginning of a form; the length of *data* when none may."""
+        """Where the end of *data* begins that may be the beginning of a form; its length when none may."""
         assert self._head_finder is not None  # noqa: S101 - as above
         offset = max(0, len(data) - self._longest + 1)
         tail = data[offset:]
@@ -202,7 +202,7 @@ def check_maskable(value: str, *, name: str = "") -> None:
 def _automaton(forms: list[bytes]) -> BytesAhoCorasick | None:
     if not forms:
         return None
-    from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
+    from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind  # noqa: PLC0415 - only with secrets
 
     small = sum(map(len, forms)) <= UNROLLED_BYTES_MAX
     return BytesAhoCorasick(

@@ -86,7 +86,7 @@ class SealedSecrets:
         """Keep *value* under *name*, in place of what was there."""
         check_secret_name(name)
         check_maskable(value, name=name)
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - slow to import
 
         with self._turn():
             key_id, entries = self._load()
@@ -118,10 +118,8 @@ class SealedSecrets:
             del entries[name]
             self._save(key_id, entries)
 
-    # --- values ---------------------------------------------------------------------------------------------------
-
     def _open(self, cipher: AESGCM, name: str, entry: dict[str, Any]) -> str:
-        from cryptography.exceptions import InvalidTag
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
 
         try:
             nonce, sealed = base64.b64decode(entry["nonce"]), base64.b64decode(entry["sealed"])
@@ -140,10 +138,8 @@ class SealedSecrets:
         except (KeyError, TypeError, ValueError):
             self._damaged()
 
-    # --- the key --------------------------------------------------------------------------------------------------
-
     def _cipher(self) -> tuple[AESGCM, str]:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as above
 
         key = self._read_key()
         return AESGCM(key), _key_id(key)
@@ -154,7 +150,7 @@ class SealedSecrets:
         except FileNotFoundError as error:
             raise SecretUnreadable(
                 f"The key {self.key_path} is missing, so the secrets in {self.path} cannot be opened.",
-                help="Put the key file back from where you keep it, or remove the store and set the secrets anew.",
+                help="Put the key file back, or remove the store and set the secrets anew.",
             ) from error
         except OSError as error:
             raise SecretUnreadable(f"The key {self.key_path} cannot be opened: {error.strerror}.") from error
@@ -166,7 +162,7 @@ class SealedSecrets:
         if mode & _NOT_OWNER:
             raise SecretUnreadable(
                 f"The key {self.key_path} can be used by others (mode {stat.S_IMODE(mode):04o}).",
-                help=f"chmod 0600 {self.key_path}; if somebody may have read it, set the secrets anew under a new key.",
+                help=f"chmod 0600 {self.key_path}; when somebody may have read it, set the secrets anew.",
             )
         return self._key_of(text)
 
@@ -195,8 +191,6 @@ class SealedSecrets:
             draft.unlink()
         _sync_folder(self.key_path.parent)
         return key
-
-    # --- the file -------------------------------------------------------------------------------------------------
 
     def _load(self) -> tuple[str, Entries]:
         """The id of the key and the entries; nothing when there is no store yet."""
