@@ -11,6 +11,8 @@ from towpath.core import events
 from towpath.core.evolve import parent_path
 from towpath.core.run import Error, Micros, Path
 
+PATH_CELLS_MAX = 40
+
 _STATUS_ROLES: dict[str, Role] = {
     "succeeded": "good",
     "partially_succeeded": "warn",

@@ -16,7 +16,6 @@ from towpath.core.run import Micros, Path, Run
 from towpath.store.contract import RunNumber
 
 ERROR_TAIL_LINES = 10
-PATH_CELLS_MAX = 40
 PROGRESS_PARTS = 10
 """How often the progress of a large loop is told in a pipe."""
 
@@ -166,7 +165,7 @@ class PlainView:
             _show_end(self._screen, self._run, self._number, self._chronicle, now=now, tail=(), left=left)
 
     def _show(self, entry: timeline.Entry) -> None:
-        self._width = min(PATH_CELLS_MAX, max(self._width, len(entry.path)))
+        self._width = min(timeline.PATH_CELLS_MAX, max(self._width, len(entry.path)))
         self._screen.show(timeline.entry_line(entry, path_width=self._width))
 
     def _print_log(self, at_most: int | None = 20_000) -> None:
