@@ -53,13 +53,13 @@ def _app(context: click.Context) -> Any:  # noqa: ANN401 - imported when a compl
     return session.app()
 
 
-def run_argument(*, required: bool = False, name: str = "run") -> Callable[[Command], Command]:
+def run_argument(*, required: bool = False, all_when_left_out: bool = False) -> Callable[[Command], Command]:
     """RUN: a number, an id or its beginning, or `last`, which is also what is meant when it is left out."""
     return click.argument(
-        name,
+        "run",
         metavar="RUN" if required else "[RUN]",
         required=required,
-        default=None if required else "last",
+        default=None if required or all_when_left_out else "last",
         shell_complete=_complete_runs,
     )
 

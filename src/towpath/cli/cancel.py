@@ -1,0 +1,41 @@
+"""`tow cancel`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from towpath.cli import exit_codes, parameters
+from towpath.cli.session import Session, pass_session
+
+LOOK_SECONDS = 0.1
+
+
+@click.command()
+@parameters.run_argument()
+@click.option("--no-rollback", is_flag=True, help="Leave what was done as it is.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; kept with the run.")
+@click.option("--wait", is_flag=True, help="Come back when the run has ended.")
+@parameters.by_option()
+@pass_session
+def command(  # noqa: PLR0913 - the options of the command
+    session: Session, *, run: str, no_rollback: bool, reason: str, wait: bool, by: str | None
+) -> int:
+    """Stop a RUN: its steps are ended, none of their processes is left, and what was done is undone.
+
+    The owner of the run is told; when this command comes back the stop is durable.
+    """
+    from towpath.core import stimuli  # noqa: PLC0415 - help needs none of it
+
+    app = session.app()
+    row = app.reader.run(run)
+    told = stimuli.Cancel(at=app.now(), by=session.actor(by), rollback=not no_rollback, reason=reason)
+    app.tell(row, told)
+    undoing = "" if no_rollback else " and undone"
+    session.out.say(f"run {row.number} is being stopped{undoing}; ", (f"tow show {row.number}", "command"))
+    while wait and app.reader.run(row.number).is_open:
+        time.sleep(LOOK_SECONDS)
+    if wait:
+        session.out.say(f"run {row.number} ended: {app.reader.run(row.number).summary.status}")
+    return exit_codes.OK
