@@ -246,7 +246,8 @@ def _read(archive: Path, *, target: Path | None) -> Manifest:
                 if member.name == MANIFEST:
                     manifest = _parse_manifest(archive, member, source)
                 else:
-                    found[_safe(archive, member.name, found)] = _copy(source, member.name, target)
+                    name = _safe(archive, member.name, found)  # before anything is written under it
+                    found[name] = _copy(source, name, target)
     except (tarfile.TarError, EOFError) as error:
         raise _damaged(archive, str(error)) from error
     except FileNotFoundError as error:
