@@ -21,7 +21,7 @@ from towpath.store.contract import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 NOW = 1_700_000_000_000_000
 RUNNING = Summary(status="running", started_at=NOW)
@@ -80,10 +80,10 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def program(name: str, *arguments: object) -> subprocess.Popen[str]:
+def program(name: str, *arguments: object, through: Sequence[str] = ()) -> subprocess.Popen[str]:
     """Start one of the programs beside the tests as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, str(PROGRAMS / f"{name}.py"), *map(str, arguments)],
+        [*through, sys.executable, str(PROGRAMS / f"{name}.py"), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shutil
 import sqlite3
 import threading
 from functools import partial
@@ -194,6 +195,27 @@ def test_a_file_that_may_not_grow_stops_the_process_cleanly(data: Path, where: s
     assert reader.last_sequence(ONE) == acknowledged
     assert [sequence for sequence, _, _ in reader.events(ONE)] == list(range(1, acknowledged + 1))
     reader.close()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace injects the failure")
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_a_failing_sync_of_the_kernel_stops_the_process(data: Path, where: str) -> None:
+    """A real sync that fails is told, nothing behind it is acknowledged, and a restart goes on."""
+    open_store(data).close()
+    failing = ["strace", "-f", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
+    failing += ["-e", "inject=fdatasync:error=EIO:when=40"]
+
+    with program("chain", data, where, through=failing) as chain:
+        lines = chain.communicate(timeout=60)[0].splitlines()
+
+    assert lines[-1].startswith("stopped StoreUnavailable")
+    acknowledged = int(lines[-2])
+    store = open_store(data)
+    last = store.reader.last_sequence(ONE)
+    assert acknowledged <= last <= acknowledged + 1
+    journal = store.open_journal(call_now)
+    assert commit(journal, Change(ONE, last, records(last + 1, last + 1))) is None
+    store.close()
 
 
 @pytest.mark.parametrize("where", ["here", "there"])
