@@ -150,7 +150,7 @@ def _bounded(problems: Sequence[Problem], path: str) -> tuple[Problem, ...]:
         return ordered
     more = make_problem(
         "more-problems",
-        f"{len(ordered) - PROBLEMS_MAX:,} more problems are not told",
+        f"there are more problems than these {PROBLEMS_MAX}",
         path=path,
         help="mend these first",
     )

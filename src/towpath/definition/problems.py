@@ -117,6 +117,7 @@ _TABLE = (
     _code(213, "unknown-input", "The workflow does not declare this input."),
     _code(214, "unknown-var", "The workflow does not declare this variable."),
     _code(215, "ambiguous-name", "A name that hides another one."),
+    _code(216, "too-many-expressions", "A file holds at most 10,000 expressions."),
     # 3xx: order
     _code(301, "needs-cycle", "Parallel steps wait for each other."),
     _code(302, "unknown-need", "`needs` names a step that is no sibling."),

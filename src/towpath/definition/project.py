@@ -144,10 +144,9 @@ Hours: TypeAlias = Annotated[
     ),
 ]
 _DAY = "([mM][oO][nN]|[tT][uU][eE]|[wW][eE][dD]|[tT][hH][uU]|[fF][rR][iI]|[sS][aA][tT]|[sS][uU][nN])"
+_DAYS_PATTERN = rf"^\s*{_DAY}(-{_DAY})?\s*(,\s*{_DAY}(-{_DAY})?\s*)*$"
 Days: TypeAlias = Annotated[
-    str,
-    BeforeValidator(parse_days),
-    WithJsonSchema({"type": "string", "pattern": rf"^\s*{_DAY}(-{_DAY})?\s*(,\s*{_DAY}(-{_DAY})?\s*)*$"}),
+    str, BeforeValidator(parse_days), WithJsonSchema({"type": "string", "pattern": _DAYS_PATTERN})
 ]
 Date: TypeAlias = Annotated[
     str, BeforeValidator(parse_date), WithJsonSchema({"type": "string", "format": "date"})

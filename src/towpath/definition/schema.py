@@ -24,7 +24,6 @@ Json: TypeAlias = dict[str, Any]  # Any: nested JSON
 
 _STEP = {"$ref": "#/$defs/Step"}
 _STEPS = {"type": "array", "items": _STEP}
-_WORDS = {"type": "array", "items": {"type": "string"}}
 _OPEN = r"\$\{\{"
 
 
@@ -56,10 +55,8 @@ def project_schema() -> Json:
     schema = _made_from(ProjectFile, "project", "A Towpath project")
     definitions = schema["$defs"]
     people = definitions["People"]["properties"]
-    people["groups"]["additionalProperties"] = {"anyOf": [_WORDS, {"$ref": "#/$defs/Group"}]}
-    definitions["Access"]["properties"]["roles"]["additionalProperties"] = {
-        "anyOf": [_WORDS, {"$ref": "#/$defs/Role"}]
-    }
+    _or_list(people["groups"], definitions["Group"]["properties"]["members"])
+    _or_list(definitions["Access"]["properties"]["roles"], definitions["Role"]["properties"]["permissions"])
     for place, keys in {"Environment": ("freeze", "runs_on"), "Channel": ("to",)}.items():
         for key in keys:
             _or_one_word(definitions[place]["properties"][key])
@@ -77,6 +74,12 @@ def project_schema() -> Json:
         "anyOf": [{"enum": [kind for kind in kinds if kind not in ("file", "vault")]}, {"$ref": "#/$defs/Provider"}]
     }
     return schema
+
+
+def _or_list(schema: Json, short: Json) -> None:
+    """A mapping whose values may be written shorter, as lists."""
+    patterns = schema["patternProperties"]
+    schema["patternProperties"] = {pattern: {"anyOf": [short, inner]} for pattern, inner in patterns.items()}
 
 
 def _made_from(cls: type[BaseModel], name: str, title: str) -> Json:
@@ -101,6 +104,8 @@ def _clean(value: Any, *, named: bool = False) -> Any:  # noqa: ANN401 - nested 
     cleaned = {key: _clean(inner, named=key in _NAMED) for key, inner in value.items() if key not in _NOISE}
     if "default" in cleaned and cleaned["default"] in (None, [], {}):
         del cleaned["default"]
+    if "patternProperties" in cleaned:
+        cleaned.setdefault("additionalProperties", False)
     choices = cleaned.get("anyOf")
     if isinstance(choices, list):
         kept = [choice for choice in choices if choice != {"type": "null"}]
@@ -112,7 +117,7 @@ def _clean(value: Any, *, named: bool = False) -> Any:  # noqa: ANN401 - nested 
     return cleaned
 
 
-_NAMED = frozenset({"properties", "$defs"})
+_NAMED = frozenset({"properties", "$defs", "patternProperties"})
 """Keys below which there are names, not words of the schema language."""
 _NOISE = frozenset({"title", "discriminator"})
 

@@ -21,11 +21,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from towpath.definition import model
-from towpath.definition.problems import Problem, article, closest, did_you_mean, listed
+from towpath.definition.problems import PROBLEMS_MAX, Problem, article, closest, did_you_mean, listed
 from towpath.definition.source import DataPath, Source, broken_paths, resolve_plain, to_data
 
 SALVAGE_ROUNDS_MAX = 12
 """Times that wrong parts are cut out before the rest is given up."""
+TOLD_MAX = 2 * PROBLEMS_MAX
+"""Errors of one file that are put into words; nobody reads more."""
 STEP_LISTS = frozenset({"steps", "parallel", "repeat", "on_failure", "catch", "finally", "rollback", "else"})
 """Keys whose values are lists of steps."""
 
@@ -108,7 +110,7 @@ class _Shaper(Generic[ModelT]):
             wording = _Wording(self._cls, self._source, self._data, self._at)
             for trouble in told:
                 # What is wrong in a later round follows from what was cut out, and is no news.
-                if not self._is_cut(trouble):
+                if len(self._problems) < TOLD_MAX and not self._is_cut(trouble):
                     self._problems.extend(wording.tell(trouble))
         for trouble in told:
             self._cut_out(trouble.path)
@@ -514,7 +516,9 @@ class _Wording:
         field = self._field(trouble.path)
         advice = f"did you mean `{key}` where it says `{meant}`?" if meant else _example(key, field)
         _, name = self._source.find((*self._prefix, *holder))
-        where = f"`{name.text}` needs" if name is not None else f"each item of `{_last_key(holder)}` needs"
+        where = f"each item of `{_last_key(holder)}` needs"
+        if name is not None or (holder and isinstance(holder[-1], str)):
+            where = f"`{name.text if name is not None else holder[-1]}` needs"
         if not holder:
             where = "the file needs"
         elif _is_step_path(_unwrapped(holder)):

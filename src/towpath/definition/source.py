@@ -256,7 +256,7 @@ def _decode(source: Source, raw: bytes) -> bool:
         )
         return False
     try:
-        text = raw.decode("utf-8", "surrogatepass" if b"\xed" in raw else "strict")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         _set_text(source, raw.decode("utf-8", "replace"))

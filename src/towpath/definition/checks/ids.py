@@ -26,7 +26,7 @@ def check_ids(context: Context) -> None:
 
 
 def check_size(context: Context) -> None:
-    """Tell when there are too many steps, or too many levels."""
+    """Tell when there are too many steps, or too many levels; of too many, the first ones are looked at."""
     if len(context.places) > model.STEPS_MAX:
         context.tell(
             "too-many-steps",
@@ -34,6 +34,7 @@ def check_size(context: Context) -> None:
             context.places[model.STEPS_MAX].path,
             help="split it: a `workflow` step calls another file, and `each` repeats one body",
         )
+        context.places = context.places[: model.STEPS_MAX]
     for place in context.places:
         if len(place.chain()) == model.NESTING_MAX + 1:
             context.tell(

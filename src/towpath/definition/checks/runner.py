@@ -27,10 +27,10 @@ from towpath.definition.shape import Shaped
 from towpath.definition.source import Source
 
 CHECKS: tuple[Callable[[Context], None], ...] = (
+    ids.check_size,  # bounds the work of the others
     triggers.read_triggers,  # the others see what it reads
     triggers.check_triggers,
     ids.check_ids,
-    ids.check_size,
     keys.check_keys,
     values.check_inputs,
     order.check_needs,

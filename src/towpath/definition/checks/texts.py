@@ -14,6 +14,8 @@ from towpath.definition.expressions import Code, CompileError, Expression, Names
 from towpath.definition.source import DataPath, Items, Node, Scalar, Table
 
 OPEN = "${{"
+EXPRESSIONS_MAX = 10_000
+"""Texts with expressions in one file."""
 _SECRET = re.compile(r"\bsecrets\b(\s*\.\s*[A-Za-z_0-9]+|\s*\[[^\]]*\])?")
 _WORD = re.compile(
     r"[A-Za-z_][A-Za-z_0-9.]*|[0-9][0-9.]*|\"[^\"\n]*\"|'[^'\n]*'|[=!<>&|]=?[&|]?|.", re.DOTALL
@@ -40,10 +42,21 @@ _TYPE_WORDS = {
 def check_texts(context: Context) -> None:
     """Compile every expression where it stands."""
     known: set[DataPath] = set()
+    count = 0
     for spot in spots(context):
         known.add(spot.path)
-        if not context.is_cut(spot.path) and (spot.is_condition or OPEN in spot.text):
-            _check_spot(context, spot)
+        if context.is_cut(spot.path) or not (spot.is_condition or OPEN in spot.text):
+            continue
+        count += 1
+        if count > EXPRESSIONS_MAX:
+            context.tell(
+                "too-many-expressions",
+                f"the file holds more than {EXPRESSIONS_MAX:,} expressions",
+                spot.path,
+                help="split it: a `workflow` step calls another file",
+            )
+            return
+        _check_spot(context, spot)
     for path, node in _holding(context):
         if path not in known and not _is_script(path) and not context.is_cut(path):
             _tell_fixed(context, path, node)
