@@ -22,7 +22,7 @@ from towpath.definition.inputs import complete_inputs
 from towpath.engines.clock import Clock, WallClock
 from towpath.engines.contract import StartRequest
 from towpath.engines.history import Plans, load_run
-from towpath.errors import NotFound, Refused
+from towpath.errors import NotFound, Refused, TowpathError
 from towpath.settings import Settings
 from towpath.store import encoding
 from towpath.store.contract import ArtifactRow, Definition, Life, OwnerRow, RunRow
@@ -75,7 +75,7 @@ class App:
     @functools.cached_property
     def plans(self) -> Plans:
         """Definitions laid out."""
-        return Plans(_IdempotentActions(self))
+        return Plans(self._is_repeatable)
 
     @functools.cached_property
     def store(self) -> SqliteStore:
@@ -284,6 +284,13 @@ class App:
             environment_variables=MappingProxyType({name: env.vars for name, env in environments.items()}),
         )
 
+    def _is_repeatable(self, action: str, with_: Mapping[str, Json]) -> bool:
+        """Whether an action may be performed twice with these inputs; asked only where an outcome is unknown."""
+        try:
+            return self.catalogue.get(action).idempotent_with(with_)
+        except TowpathError:
+            return False
+
     def _keep_artifact(self, path: Path, row: ArtifactRow) -> None:
         import dataclasses  # noqa: PLC0415 - only here
 
@@ -308,17 +315,6 @@ class _ProjectLibrary:
         """The current version of a workflow; raises NotFound or DefinitionError."""
         loaded = self._app.find(name)
         return loaded.workflow, Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path)
-
-
-class _IdempotentActions:
-    """Which actions may be repeated; asked only where an outcome is unknown."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    def __contains__(self, name: object) -> bool:
-        catalogue = self._app.catalogue
-        return isinstance(name, str) and name in catalogue and catalogue.card(name).idempotent
 
 
 class _LazyEgress:

@@ -7,15 +7,17 @@ in brackets (`fleet[web1]`, `poll[2]`, `pick[1]`) or a handler after a tilde (`i
 from __future__ import annotations
 
 import functools
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, TypeAlias
 
 from towpath.core import values
-from towpath.core.run import Path
+from towpath.core.run import Json, Path
 from towpath.definition import model
 
 HANDLERS = ("rollback", "catch", "on_failure", "finally")
 Slot: TypeAlias = str
+Repeatable: TypeAlias = Callable[[str, Mapping[str, Json]], bool]
+"""Whether an action, by name, may be performed twice with these inputs."""
 ROOT_NUMBER = -1
 
 
@@ -169,11 +171,16 @@ class Plan:
     """A whole definition, laid out."""
 
     def __init__(
-        self, workflow: model.Workflow, digest: str, *, idempotent_actions: Container[str] = frozenset()
+        self,
+        workflow: model.Workflow,
+        digest: str,
+        *,
+        idempotent_actions: Container[str] = frozenset(),
+        repeatable: Repeatable | None = None,
     ) -> None:
         self.workflow = workflow
         self.digest = digest
-        self.idempotent_actions = idempotent_actions
+        self._repeatable = repeatable or (lambda name, _: name in idempotent_actions)
         self.root = RootStep(workflow)
         self.steps: list[PlanStep] = []
         self.by_id: dict[str, PlanStep] = {}
@@ -184,12 +191,12 @@ class Plan:
     def __getitem__(self, number: int) -> PlanStep:
         return self.root if number == ROOT_NUMBER else self.steps[number]
 
-    def is_idempotent(self, planned: PlanStep) -> bool:
-        """Whether running the step twice is harmless: the file says so, or the action does."""
+    def is_idempotent(self, planned: PlanStep, with_: Mapping[str, Json]) -> bool:
+        """Whether running the step twice is harmless: the file says so, or the action does of these inputs."""
         step = planned.step
         if step is None or step.idempotent is not None:
             return bool(step and step.idempotent)
-        return isinstance(step, model.UsesStep) and step.uses in self.idempotent_actions
+        return isinstance(step, model.UsesStep) and self._repeatable(step.uses, with_)
 
     def _lay_out(
         self, steps: tuple[model.AnyStep, ...], *, parent: PlanStep, slot: Slot, chain: tuple[str, ...]

@@ -13,7 +13,7 @@ import msgspec
 from towpath.core.run import Carried, Error, Json, Micros, Path, RunId, RunStatus, Stage
 
 
-class Stimulus(msgspec.Struct, frozen=True, kw_only=True, tag_field="stimulus", omit_defaults=True):
+class Stimulus(msgspec.Struct, frozen=True, kw_only=True, tag_field="stimulus", omit_defaults=True, gc=False):
     """Something that happened outside of the core."""
 
     at: Micros
@@ -52,6 +52,8 @@ class StepEnded(Stimulus, frozen=True, tag="step_ended"):
     error: Error | None = None
     done: bool | None = None
     """Stage `check` only: whether the step is done already."""
+    is_complete: bool = False
+    """The performer got a whole answer although there is an *error*: `success_when` may call it a success."""
     seed: int = 0
 
 

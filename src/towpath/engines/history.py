@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 from towpath.core.decide import new_run
 from towpath.core.evolve import evolve
-from towpath.core.plan import Plan
+from towpath.core.plan import Plan, Repeatable
 from towpath.core.run import Run
 from towpath.definition import loader, model
 from towpath.errors import StoreUnavailable
@@ -20,8 +20,8 @@ PLANS_MAX = 1_000
 class Plans:
     """Definitions laid out for the core, by digest."""
 
-    def __init__(self, idempotent_actions: Container[str] = frozenset()) -> None:
-        self._idempotent_actions = idempotent_actions
+    def __init__(self, repeatable: Repeatable | None = None) -> None:
+        self._repeatable = repeatable
         self._plans: dict[str, Plan] = {}
 
     def of(self, definition: Definition) -> Plan:
@@ -43,7 +43,7 @@ class Plans:
 
     def lay_out(self, workflow: model.Workflow, digest: str) -> Plan:
         """Lays out a workflow and keeps its plan."""
-        return self._keep(Plan(workflow, digest, idempotent_actions=self._idempotent_actions))
+        return self._keep(Plan(workflow, digest, repeatable=self._repeatable))
 
     def find(self, digest: str, reader: Reader) -> Plan:
         """The plan of the definition with this digest."""

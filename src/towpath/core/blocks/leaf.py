@@ -125,7 +125,7 @@ def ended(turn: Turn, node: Node, stimulus: Ended) -> None:
     planned = turn.planned(node)
     outputs = dict(stimulus.outputs)
     error = stimulus.error
-    if error is None or error.kind == "exit":
+    if error is None or error.kind == "exit" or stimulus.is_complete:
         error = _judge(turn, planned, node.path, outputs, error)
     if error is None:
         outputs, error = _declared(turn, planned, node.path, outputs)
@@ -251,7 +251,7 @@ def interrupted(turn: Turn, node: Node, stimulus: Interrupted) -> None:
         flow.settle(turn, node.path, "cancelled", error=lost)
     elif planned.step is not None and planned.step.check is not None:
         try_attempt(turn, node, stage="check")
-    elif turn.run.plan.is_idempotent(planned):
+    elif turn.run.plan.is_idempotent(planned, {} if node.work is None else node.work.with_):
         try_attempt(turn, node)
     else:
         text = f"{node.path} was interrupted (attempt {stimulus.attempt}); did it do its work?"

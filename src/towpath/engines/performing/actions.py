@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from towpath.core.run import Error, Json
+from towpath.core.run import Error
 from towpath.core.stimuli import StepEnded
 from towpath.definition import model
 from towpath.engines.performing import scripts
+from towpath.engines.performing.orders import Ending
 from towpath.errors import StepError, TowpathError
 from towpath.steps.contract import ActionFailed, Egress, LogLevel
 
@@ -100,18 +101,16 @@ def perform_now(performer: Performer, order: Order, step: model.UsesStep, *, at:
     if not action.instant:
         return None
     log = performer.log_for(order)
-    outputs: Mapping[str, Json] = {}
-    error: Error | None = None
     try:
-        outputs = action.perform_now(work.with_, Context(performer, order, log, work.env))
+        ending = Ending(outputs=action.perform_now(work.with_, Context(performer, order, log, work.env)))
     except ActionFailed as problem:
-        outputs, error = problem.outputs, _error(problem)
+        ending = _failed(problem)
     except Exception as problem:  # noqa: BLE001 - an action's own mistake fails its step
-        error = Error(kind="invalid", message=f"{type(problem).__name__}: {problem}")
-    return performer.ended(order, at(), outputs, error, None)
+        ending = Ending(error=Error(kind="invalid", message=f"{type(problem).__name__}: {problem}"))
+    return performer.ended(order, at(), ending)
 
 
-async def perform(performer: Performer, order: Order, log: AttemptLog) -> scripts.Result:
+async def perform(performer: Performer, order: Order, log: AttemptLog) -> Ending:
     """Performs an action, or the action of a check."""
     step = order.planned.step
     assert step is not None, "the run itself is not performed"  # noqa: S101 - our own promise
@@ -120,37 +119,37 @@ async def perform(performer: Performer, order: Order, log: AttemptLog) -> script
     action = performer.tools.actions(name or "")
     env, with_, _ = performer.tools.secrets.fill(order.command.work, order.place)
     context = Context(performer, order, log, env)
+    time_limit = asyncio.timeout(context.remaining_seconds())
     try:
-        async with asyncio.timeout(context.remaining_seconds()):
-            outputs = await action.perform(with_, context)
-        error = None
+        async with time_limit:
+            ending = Ending(outputs=await action.perform(with_, context))
     except TimeoutError:
+        if not time_limit.expired():
+            raise
         raise StepError(
             f"{name} took longer than its timeout of {step.timeout:g} s", kind="timeout"
         ) from None
     except ActionFailed as problem:
-        outputs, error = problem.outputs, _error(problem)
-    if order.command.work.artifacts and not is_check:
-        scripts.keep_artifacts(performer, order, context.workspace)
+        ending = _failed(problem)
     if is_check:
-        return _check_result(performer, order, outputs, error)
-    return outputs, error, None
+        return _check_result(order, ending)
+    if order.command.work.artifacts:
+        scripts.keep_artifacts(performer, order, context.workspace)
+    return ending
 
 
-def _check_result(
-    performer: Performer, order: Order, outputs: Mapping[str, Json], error: Error | None
-) -> scripts.Result:
-    """Whether the check's action says done: its `done_when`, or its success."""
-    condition = order.planned.done_when
-    if condition is None:
-        return outputs, None, error is None
-    if error is not None and error.kind != "exit":
-        return outputs, error, None
-    return outputs, None, condition.holds({"outputs": outputs})
+def _check_result(order: Order, ending: Ending) -> Ending:
+    """What a check tells: `done_when` is asked by the core; without one, success means done."""
+    may_judge = ending.error is None or ending.error.kind == "exit" or ending.is_complete
+    if order.planned.done_when is not None:
+        return Ending(outputs=ending.outputs, error=None if may_judge else ending.error)
+    if may_judge:
+        return Ending(outputs=ending.outputs, done=ending.error is None)
+    return ending
 
 
-def _error(problem: ActionFailed) -> Error:
-    """The error of a failed action; one that answered completely may still be judged by `success_when`."""
-    kind = "exit" if problem.is_complete else problem.kind
+def _failed(problem: ActionFailed) -> Ending:
+    """How a failed action ended; one that answered completely may still be judged by `success_when`."""
     message = problem.message if not problem.help else f"{problem.message} {problem.help}"
-    return Error(kind=kind, message=message, exit_code=problem.exit_code)
+    error = Error(kind=problem.kind, message=message, exit_code=problem.exit_code)
+    return Ending(outputs=problem.outputs, error=error, is_complete=problem.is_complete)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from towpath.core.commands import PerformStep
 from towpath.core.plan import Plan, PlanStep
-from towpath.core.run import RunId
+from towpath.core.run import Error, Json, RunId
 from towpath.steps.secrets import Masker
 from towpath.store.contract import RunNumber
 from towpath.store.logs import Logs, StepLog
@@ -29,6 +30,18 @@ class Order:
     def place(self) -> str:
         """The environment in which the step runs."""
         return self.command.work.environment or self.environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended, before what is secret in it is masked."""
+
+    outputs: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    error: Error | None = None
+    done: bool | None = None
+    """A check's answer."""
+    is_complete: bool = False
+    """There is a whole answer although there is an *error*: `success_when` may call it a success."""
 
 
 class AttemptLog:

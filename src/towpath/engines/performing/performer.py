@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from towpath.core.run import Error, Json, Micros, RunId
 from towpath.core.stimuli import StepEnded
 from towpath.definition import model
-from towpath.engines.performing.orders import AttemptLog, Order
+from towpath.engines.performing.orders import AttemptLog, Ending, Order
 from towpath.engines.performing.secrets_in_use import SecretsInUse
 from towpath.errors import OperatorError, StepError, StoreUnavailable, TowpathError, Unreachable
 from towpath.steps.secrets import Masker, SecretMissing
@@ -68,26 +68,22 @@ class Performer:
         """Performs the attempt to its end; being cancelled means that nothing of it is left when this ends."""
         log = self.log_for(order)
         try:
-            outputs, error, done = await self._perform(order, log)
+            ending = await self._perform(order, log)
         except StepError as problem:
-            outputs, error, done = _outputs_of(problem), _error_of(problem), None
+            ending = Ending(outputs=getattr(problem, "outputs", {}), error=_error_of(problem))
         except StoreUnavailable as problem:
-            outputs, error, done = {}, Error(kind="denied", message=problem.message), None
+            ending = Ending(error=Error(kind="denied", message=problem.message))
         except TowpathError as problem:
             log.say(str(problem))
-            outputs, error, done = {}, _error_of(problem), None
+            ending = Ending(error=_error_of(problem))
         except Exception as problem:
             _LOG.exception("performer.step_crashed run=%s path=%s", order.number, order.command.path)
-            outputs, error, done = (
-                {},
-                Error(kind="invalid", message=f"{type(problem).__name__}: {problem}"),
-                None,
-            )
-        return self.ended(order, at(), outputs, error, done)
+            ending = Ending(error=Error(kind="invalid", message=f"{type(problem).__name__}: {problem}"))
+        return self.ended(order, at(), ending)
 
     def stopped(self, order: Order, *, at: Micros) -> StepEnded:
         """How an attempt ended that was stopped."""
-        return self.ended(order, at, {}, Error(kind="cancelled", message="it was stopped"), None)
+        return self.ended(order, at, Ending(error=Error(kind="cancelled", message="it was stopped")))
 
     def log_for(self, order: Order) -> AttemptLog:
         """The log of an attempt."""
@@ -107,9 +103,7 @@ class Performer:
         await self.tools.processes.close()
         self.tools.logs.close()
 
-    async def _perform(
-        self, order: Order, log: AttemptLog
-    ) -> tuple[Mapping[str, Json], Error | None, bool | None]:
+    async def _perform(self, order: Order, log: AttemptLog) -> Ending:
         self._check_labels(order)
         step = order.planned.step
         check = step.check if step is not None and order.command.stage == "check" else None
@@ -131,9 +125,7 @@ class Performer:
                 help="the embedded engine is one worker: see `labels` under `engine` in towpath.yaml",
             )
 
-    def ended(
-        self, order: Order, at: Micros, outputs: Mapping[str, Json], error: Error | None, done: bool | None
-    ) -> StepEnded:
+    def ended(self, order: Order, at: Micros, ending: Ending) -> StepEnded:
         """The stimulus that tells how an attempt ended, with nothing secret in it."""
         masker = self.tools.secrets.masker_for(order.plan, order.place)
         return StepEnded(
@@ -141,9 +133,10 @@ class Performer:
             path=order.command.path,
             attempt=order.command.attempt,
             stage=order.command.stage,
-            outputs=_masked(masker, outputs),
-            error=_masked_error(masker, error),
-            done=done,
+            outputs=_masked(masker, ending.outputs),
+            error=_masked_error(masker, ending.error),
+            done=ending.done,
+            is_complete=ending.is_complete,
         )
 
 
@@ -178,8 +171,3 @@ def _error_of(problem: TowpathError) -> Error:
         return Error(kind="unreachable", message=message)
     kind = "denied" if isinstance(problem, SecretMissing) else "invalid"
     return Error(kind=kind, message=message)
-
-
-def _outputs_of(problem: StepError) -> Mapping[str, Json]:
-    outputs: Mapping[str, Json] = getattr(problem, "outputs", {})
-    return outputs

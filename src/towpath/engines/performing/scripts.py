@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from towpath.core.run import Error, Json
 from towpath.definition import model
+from towpath.engines.performing.orders import Ending
 from towpath.errors import Refused, StepError
 from towpath.steps.processes import (
     Container,
@@ -37,11 +38,9 @@ NOT_DONE = 1
 SUMMARY_NAME = "summary.md"
 _PATH_DIGEST_CHARS = 12
 
-Result = tuple[Mapping[str, Json], Error | None, bool | None]
 
-
-async def perform(performer: Performer, order: Order, log: AttemptLog) -> Result:
-    """Runs the script of a `run` step or of a check: (outputs, error, whether a check says done)."""
+async def perform(performer: Performer, order: Order, log: AttemptLog) -> Ending:
+    """Runs the script of a `run` step or of a check."""
     script, shell_name = _script(order)
     tools = performer.tools
     env, _, stdin = tools.secrets.fill(order.command.work, order.place)
@@ -98,7 +97,7 @@ def _timeout(order: Order) -> float | None:
 
 def _read(
     performer: Performer, order: Order, result: ProcessResult, files: StepFiles, workspace: FilePath
-) -> Result:
+) -> Ending:
     """What the process and its files tell."""
     outputs: dict[str, Json] = {"stdout": result.stdout_tail.decode("utf-8", "replace").rstrip("\n")}
     if result.shell_exit_code is not None:
@@ -114,15 +113,15 @@ def _read(
     keep_artifacts(performer, order, workspace, files)
     if step.parse == "json" and error is None:
         outputs["json"] = _parsed(result, outputs)
-    return outputs, error, None
+    return Ending(outputs=outputs, error=error)
 
 
-def _read_check(outputs: dict[str, Json], error: Error | None) -> Result:
+def _read_check(outputs: dict[str, Json], error: Error | None) -> Ending:
     if error is None:
-        return outputs, None, True
+        return Ending(outputs=outputs, done=True)
     if error.exit_code == NOT_DONE:
-        return outputs, None, False
-    return outputs, error, None
+        return Ending(outputs=outputs, done=False)
+    return Ending(outputs=outputs, error=error)
 
 
 def _parsed(result: ProcessResult, outputs: Mapping[str, Json]) -> Json:
