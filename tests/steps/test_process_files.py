@@ -133,7 +133,7 @@ def test_there_is_a_limit_to_outputs() -> None:
 
 def test_an_output_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
     """A step that writes too much to its output is told so, and what it wrote is not read further."""
-    files = StepFiles.prepare(tmp_path / "attempt")
+    files = StepFiles.prepare(tmp_path / "build-1")
     files.output.write_bytes(b"a=" + b"x" * step_files.OUTPUT_BYTES_MAX)
     with pytest.raises(LimitExceeded) as refused:
         files.outputs()
@@ -143,7 +143,7 @@ def test_an_output_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 def test_a_summary_that_is_too_long_is_cut(tmp_path: Path) -> None:
     """Of a long summary the beginning is kept; what is no UTF-8 is replaced."""
-    files = StepFiles.prepare(tmp_path / "attempt")
+    files = StepFiles.prepare(tmp_path / "build-1")
     files.summary.write_bytes(b"# \xff\n" + b"x" * step_files.SUMMARY_BYTES_MAX)
     text = files.summary_text()
 
@@ -152,7 +152,7 @@ def test_a_summary_that_is_too_long_is_cut(tmp_path: Path) -> None:
 
 def test_nothing_written_is_nothing(tmp_path: Path) -> None:
     """A step that wrote neither outputs nor a summary has none."""
-    files = StepFiles.prepare(tmp_path / "attempt")
+    files = StepFiles.prepare(tmp_path / "build-1")
 
     assert (files.outputs(), files.summary_text()) == ({}, "")
 
@@ -171,7 +171,7 @@ TRICKS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("trick", TRICKS)
 def test_only_a_plain_file_is_read(trick: str, tmp_path: Path) -> None:
     """An output file that a step has replaced is neither followed nor waited for."""
-    files = StepFiles.prepare(tmp_path / "attempt")
+    files = StepFiles.prepare(tmp_path / "build-1")
     TRICKS[trick](files.output)
     with pytest.raises(OutputsInvalid) as wrong:
         files.outputs()
@@ -180,22 +180,37 @@ def test_only_a_plain_file_is_read(trick: str, tmp_path: Path) -> None:
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
-    """Neither folder nor script can be read by others, and an attempt never finds the files of another."""
-    files = StepFiles.prepare(tmp_path / "attempt", shell=shell_named(), script="true\n")
+    """Neither the folder of an attempt nor its script is open to others, and no attempt finds another's."""
+    files = StepFiles.prepare(tmp_path / "build-1", shell=shell_named(), script="true\n")
     assert files.script is not None
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (files.folder, files.script)]
     with pytest.raises(FileExistsError):
-        StepFiles.prepare(tmp_path / "attempt")
+        StepFiles.prepare(tmp_path / "build-1")
 
     assert modes == [0o700, 0o600]
 
 
-def test_files_are_removed_with_all_that_was_put_there(tmp_path: Path) -> None:
-    """After a step nothing of its folder is left."""
-    files = StepFiles.prepare(tmp_path / "attempt", shell=shell_named(), script="true\n")
+def test_an_attempt_without_a_folder_finds_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    """What stands under the names of an attempt before it begins is removed; other attempts keep theirs."""
+    other = StepFiles.prepare(tmp_path / "build-2", on_disk=False)
+    other.output.write_text("a=2\n")
+    earlier = StepFiles.prepare(tmp_path / "build-1", on_disk=False)
+    earlier.output.write_text("a=1\n")
+    earlier.summary.mkdir()
+    (earlier.summary / "more").write_text("x")
+    files = StepFiles.prepare(tmp_path / "build-1", on_disk=False)
+
+    assert (files.outputs(), files.summary_text(), other.outputs()) == ({}, "", {"a": "2"})
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("shell", ["bash", "sh", "python", "pwsh", "perl -w"])
+def test_files_are_removed_with_all_that_was_put_there(shell: str, on_disk: bool, tmp_path: Path) -> None:
+    """After a step nothing of its files is left, the script included."""
+    files = StepFiles.prepare(tmp_path / "a", shell=shell_named(shell), script="x", on_disk=on_disk)
     files.output.write_text("a=1\n")
-    (files.folder / "more").mkdir()
-    (files.folder / "more" / "still").write_text("x")
+    files.summary.mkdir()
+    (files.summary / "more").write_text("x")
     files.remove()
 
     assert list(tmp_path.iterdir()) == []
@@ -216,7 +231,7 @@ SCRIPTS = {
         'echo "$NOPE"',
         1,
         "",
-        "script.sh: line 1: NOPE: unbound variable\n",
+        "SCRIPT: line 1: NOPE: unbound variable\n",
         {},
     ),
     "a pipe fails with its parts": ("bash", "false | true\necho no", 1, "", "", {}),
@@ -228,7 +243,7 @@ SCRIPTS = {
         "",
         {"image": "shop", "notes": "one\ntwo"},
     ),
-    "sh": ("sh", "echo $0 | sed 's:.*/::'; false; echo no", 1, "script.sh\n", "", {}),
+    "sh": ("sh", "echo one; false; echo no", 1, "one\n", "", {}),
     "python": (
         "python",
         "import os, sys\nprint(1)\nopen(os.environ['TOW_OUTPUT'], 'a').write('x=1')\nsys.exit(4)",
@@ -243,33 +258,46 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
 @pytest.mark.parametrize("name", SCRIPTS)
-async def test_scripts_run_as_written(name: str, processes: ProcessRunner, tmp_path: Path) -> None:
+async def test_scripts_run_as_written(
+    name: str, on_disk: bool, processes: ProcessRunner, tmp_path: Path
+) -> None:
     """A script reaches its shell as it was written, runs by its rules, and tells its outputs."""
     shell, text, *expected = SCRIPTS[name]
     made = shell_named(shell)
-    files = StepFiles.prepare(tmp_path / "attempt", shell=made, script=text)
-    argv = (*made.argv, str(files.script))
-    result = await processes.run(ProcessSpec(argv=argv, cwd="/", env={**ENVIRONMENT, **files.facts()}))
-    stderr = result.stderr_tail.decode().replace(f"{files.folder}/", "")
+    files = StepFiles.prepare(tmp_path / "a", shell=made, script=text, on_disk=on_disk)
+    env = {**ENVIRONMENT, **files.facts()}
+    result = await processes.run(ProcessSpec(argv=files.argv, files=files.in_memory, cwd="/", env=env))
+    stderr = result.stderr_tail.decode().replace(files.argv[-1], "SCRIPT")
 
     assert [result.exit_code, result.stdout_tail.decode(), stderr, files.outputs()] == expected
     assert result.ended_by is EndedBy.EXIT
 
 
-def test_powershell_stops_at_errors_and_keeps_its_line_numbers(tmp_path: Path) -> None:
-    """A PowerShell script has the suffix that it must have, and its line numbers stay right."""
-    made = shell_named("pwsh")
-    path = shells.write_script(tmp_path, made, "Write-Output 1\nWrite-Output 2\n")
+async def test_a_script_stays_off_the_disk_and_the_command_line(
+    processes: ProcessRunner, tmp_path: Path
+) -> None:
+    """While a script runs in memory, neither a file nor the list of processes holds its text."""
+    script = "token=opensesame; tr '\\0' ' ' </proc/$$/cmdline; ls $FOLDER"
+    files = StepFiles.prepare(tmp_path / "a", shell=shell_named(), script=script, on_disk=False)
+    env = {**ENVIRONMENT, "FOLDER": str(tmp_path)}
+    result = await processes.run(ProcessSpec(argv=files.argv, files=files.in_memory, cwd="/", env=env))
 
-    assert (
-        path.suffix,
-        path.read_text().count("\n"),
-        path.read_text().startswith("$ErrorActionPreference = 'Stop'; "),
-    ) == (
+    assert result.stdout_tail == b"bash --noprofile --norc -euo pipefail /dev/fd/33 "
+
+
+def test_powershell_stops_at_errors_and_keeps_its_line_numbers(tmp_path: Path) -> None:
+    """A PowerShell script is a file with the suffix that it must have, and its line numbers stay right."""
+    script = "Write-Output 1\nWrite-Output 2\n"
+    files = StepFiles.prepare(tmp_path / "a", shell=shell_named("pwsh"), script=script, on_disk=False)
+    assert files.script is not None
+    text = files.script.read_text()
+
+    assert (files.argv[-1], files.script.suffix, text) == (
+        str(files.script),
         ".ps1",
-        2,
-        True,
+        "$ErrorActionPreference = 'Stop'; $PSNativeCommandUseErrorActionPreference = $true; " + script,
     )
 
 
@@ -285,6 +313,6 @@ def test_a_shell_that_is_none_is_refused(shell: str | tuple[str, ...]) -> None:
 def test_a_script_that_is_too_long_is_refused(tmp_path: Path) -> None:
     """A script past the limit is refused by the limit's name, and nothing is written."""
     with pytest.raises(LimitExceeded) as refused:
-        shells.write_script(tmp_path, shell_named(), "x" * (shells.SCRIPT_BYTES_MAX + 1))
+        shells.script_command(shell_named(), "x" * (shells.SCRIPT_BYTES_MAX + 1), tmp_path / "script")
 
     assert (refused.value.limit, list(tmp_path.iterdir())) == ("script_bytes_max", [])

@@ -68,6 +68,8 @@ class ProcessSpec:
     result_fd: int | None = None
     """The number of a descriptor on which the command writes a result apart from its output, unmasked."""
     result_bytes_max: int = RESULT_BYTES_MAX
+    files: Mapping[int, bytes] = field(default_factory=dict)
+    """What the command finds on further descriptors: a content for each number, in memory and on no disk."""
     inherit: Mapping[int, int] = field(default_factory=dict)
     """More descriptors for the command: its number for each of ours. Ours stay open and stay ours."""
 

@@ -200,6 +200,9 @@ class RunningProcess:
             if spec.stdin:
                 theirs[0] = _input(spec.stdin)
                 made.append(theirs[0])
+            for number, content in spec.files.items():
+                theirs[number] = _memory(content)
+                made.append(theirs[number])
             self._hand_over(supervisors, theirs)
         finally:
             for fd in made:
@@ -496,9 +499,14 @@ def _input(data: bytes) -> int:
 def _memory(data: bytes) -> int:
     """A file in memory, with *data* in it, at its beginning."""
     fd = os.memfd_create("tow", os.MFD_CLOEXEC)
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(data)
-    os.lseek(fd, 0, os.SEEK_SET)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(fd, left) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+    except OSError:
+        os.close(fd)
+        raise
     return fd
 
 

@@ -21,13 +21,13 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from towpath.errors import AuthorError, LimitExceeded
-from towpath.steps.processes.shells import Shell, write_script
+from towpath.steps.processes.shells import Shell, script_command
 
 OUTPUT_BYTES_MAX: Final = 1024 * 1024
 OUTPUTS_MAX: Final = 256
@@ -49,22 +49,47 @@ class OutputsInvalid(AuthorError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFiles:
-    """The files of one attempt of a step, in a folder that is its own."""
+    """The files of one attempt of a step, and the command that runs its script."""
 
     folder: Path
+    """The attempt's own folder; it exists only when the script is on disk."""
     script: Path | None
+    """Where the script is on disk, if it is."""
     output: Path
     summary: Path
+    argv: tuple[str, ...] = ()
+    """The command line that runs the script."""
+    in_memory: Mapping[int, bytes] = field(default_factory=dict)
+    """What goes into `ProcessSpec.files`: the script, when it is not on disk."""
 
     @classmethod
-    def prepare(cls, folder: Path, *, shell: Shell | None = None, script: str = "") -> StepFiles:
-        """Make *folder* for one attempt and write its script there, when it has one."""
-        folder.mkdir(mode=0o700)
+    def prepare(
+        cls, folder: Path, *, shell: Shell | None = None, script: str = "", on_disk: bool = True
+    ) -> StepFiles:
+        """Make room for the files of one attempt, and make its script ready to be run.
+
+        Args: folder: A name in a private folder that exists. *On disk* it becomes a folder that holds the
+        script and what the step writes (a container needs that); otherwise the files have names that begin
+        with it. shell: What runs the script; None for an attempt without one. script: The text of the
+        script. on_disk: Whether the script is to be a file even if its shell can read it from memory.
+
+        """
+        if shell is not None and not (shell.reads_descriptors or on_disk):
+            on_disk = True
+        if on_disk:
+            folder.mkdir(mode=0o700)
+            names = folder / "output", folder / "summary.md"
+        else:
+            names = folder.with_name(f"{folder.name}.output"), folder.with_name(f"{folder.name}.summary.md")
+            _remove(names)
+        command = script_command(shell, script, folder / "script" if on_disk else None) if shell else None
         return cls(
             folder=folder,
-            script=write_script(folder, shell, script) if shell is not None else None,
-            output=folder / "output",
-            summary=folder / "summary.md",
+            script=command.path if command else None,
+            output=names[0],
+            summary=names[1],
+            argv=command.argv if command else (),
+            in_memory=command.files if command else {},
         )
 
     def facts(self) -> dict[str, str]:
@@ -90,13 +115,9 @@ class StepFiles:
         return data.decode("utf-8", "replace")
 
     def remove(self) -> None:
-        """Remove the files and the folder, whatever else the step has put there."""
-        for path in (self.script, self.output, self.summary):
-            if path is not None:
-                path.unlink(missing_ok=True)
-        try:
-            self.folder.rmdir()
-        except OSError:
+        """Remove the files, whatever the step has made of them."""
+        _remove((self.output, self.summary))
+        if self.output.parent == self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -123,6 +144,16 @@ def parse_outputs(
         if len(found) > OUTPUTS_MAX:
             raise LimitExceeded(f"The step wrote more than {OUTPUTS_MAX} outputs.", limit="outputs_max")
     return found
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            os.unlink(path)  # noqa: PTH108 - it is done for every step, and Path.unlink costs twice as much
+        except FileNotFoundError:
+            continue
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _decode(data: bytes) -> str:

@@ -198,7 +198,7 @@ def _pieces(core: bytes) -> Iterator[bytes]:
 
 
 def _broken(line: bytes, next_line: bytes) -> Iterator[bytes]:
-    """Text around a line's end; a beginning as short as an edge is left, or many a line would have to wait."""
+    """Text around a line's end; one as short as an edge stays, or many a line would have to wait."""
     if len(line) < FORM_BYTES_MIN:
         yield next_line
         return
