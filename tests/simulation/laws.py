@@ -61,7 +61,7 @@ def check_undoing(run: Run, facts: list[events.AnyEvent]) -> None:
     """What a scope undoes is undone once, one at a time, the latest start first; and nothing is left out."""
     started: dict[str, int] = {}
     undone: dict[str, int] = {}
-    undoing: dict[str, tuple[str, ...]] = {}
+    sent_back: set[str] = set()
     rolls_back = True
     ends_well = False
     for number, fact in enumerate(facts):
@@ -69,14 +69,16 @@ def check_undoing(run: Run, facts: list[events.AnyEvent]) -> None:
             case events.StepStarted() if (
                 fact.stage == "main" and run.plan[fact.plan].has_rollback and not fact.frame
             ):
-                if fact.path not in started or fact.path in undone:
+                if fact.path not in started or fact.path in undone or fact.path in sent_back:
                     started[fact.path] = number
                     undone.pop(fact.path, None)
+                    sent_back.discard(fact.path)
+            case events.StepsReset():
+                sent_back |= {path for path in started if any(is_within(path, scope) for scope in fact.paths)}
             case events.StopRequested():
                 rolls_back = rolls_back if fact.rollback is None else fact.rollback
                 ends_well = ends_well or (fact.ending is not None and fact.ending[0] == "succeeded")
             case events.PhaseStarted(phase="rollback"):
-                undoing[fact.path] = fact.undo
                 order = [started[path] for path in fact.undo if path in started]
                 assert order == sorted(order, reverse=True), f"{fact.path} undoes {fact.undo}"
             case events.StepUndone():

@@ -14,7 +14,7 @@ from towpath.core import events
 from towpath.core.run import Json, Micros, Node, Path, Question, Run, RunId, Stage, Work
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True, gc=False):
     """Something that the world is asked to do for a run."""
 
     path: Path

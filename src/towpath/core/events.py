@@ -29,7 +29,7 @@ from towpath.core.run import (
 )
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True, gc=False):
     """Something that became true of a run."""
 
     at: Micros

@@ -288,14 +288,10 @@ def _step_ended(run: Run, event: events.StepEnded) -> Run:
     path = event.path
     before = run.nodes.get(path)
     was_open = before is not None and before.status in OPEN_STATUSES
-    if before is None or not was_open:
-        base = Node(path=path, plan=event.plan, frame=event.frame, started_at=0)
-        if before is not None:
-            base = (
-                _replace(before, status="open") if before.carried else _replace(base, attempt=before.attempt)
-            )
+    if before is None:
+        base = Node(path=path, plan=event.plan, frame=event.frame)
     else:
-        base = before
+        base = before if was_open or before.carried else _reset_node(before)
     node = _replace(
         base,
         status=event.status,

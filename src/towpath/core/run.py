@@ -83,7 +83,7 @@ ErrorKind: TypeAlias = Literal[
 ]
 
 
-class Error(msgspec.Struct, frozen=True, omit_defaults=True):
+class Error(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why a step failed; what `error` reads in expressions."""
 
     kind: str
@@ -93,7 +93,7 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: Mapping[str, Json] | None = None
 
 
-class SecretUse(msgspec.Struct, frozen=True):
+class SecretUse(msgspec.Struct, frozen=True, gc=False):
     """A place in a step's values where text with secrets has to be put at the moment of use.
 
     *at* leads from the work to the place; *parts* alternate between plain text and names of secrets.
@@ -103,7 +103,7 @@ class SecretUse(msgspec.Struct, frozen=True):
     parts: tuple[tuple[Literal["text", "secret"], str], ...]
 
 
-class Work(msgspec.Struct, frozen=True, omit_defaults=True):
+class Work(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one attempt is to do, its expressions evaluated and its secrets still references.
 
     The script or the action itself stands in the definition, which never changes.
@@ -119,7 +119,7 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     secrets: tuple[SecretUse, ...] = ()
 
 
-class Question(msgspec.Struct, frozen=True, omit_defaults=True):
+class Question(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What people are asked; *digest* binds an approval to definition, inputs and evidence."""
 
     kind: Literal["approval", "task", "failure", "unknown", "rollback"]
@@ -137,7 +137,7 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     send_back_to: str | None = None
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one person said, and when."""
 
     by: str
@@ -148,7 +148,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     via: str = ""
 
 
-class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
+class Awaited(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a `wait` step waits for."""
 
     kind: Literal["time", "window", "event", "signal"]
@@ -156,7 +156,7 @@ class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
     due: Micros | None = None
 
 
-class Node(msgspec.Struct, frozen=True):
+class Node(msgspec.Struct, frozen=True, gc=False):
     """One step, or one frame of steps, as far as it has come."""
 
     path: Path
@@ -224,7 +224,7 @@ class Node(msgspec.Struct, frozen=True):
         return self.status in GOOD_STATUSES or self.settled
 
 
-class Carried(msgspec.Struct, frozen=True, omit_defaults=True):
+class Carried(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A step that ended well in the run that this one continues."""
 
     path: Path
@@ -243,7 +243,7 @@ class Carried(msgspec.Struct, frozen=True, omit_defaults=True):
     value: Json = None
 
 
-class Undo(msgspec.Struct, frozen=True):
+class Undo(msgspec.Struct, frozen=True, gc=False):
     """The steps that were started and can be undone, the newest first, as a shared list."""
 
     path: Path
@@ -251,7 +251,7 @@ class Undo(msgspec.Struct, frozen=True):
     older: Undo | None
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """One run of a workflow, as far as it has come."""
 
     id: RunId
