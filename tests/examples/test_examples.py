@@ -76,7 +76,7 @@ def test_a_release_goes_live(project: Path) -> None:
 
 
 def test_a_broken_release_is_rolled_back(project: Path) -> None:
-    """After a release whose smoke test fails the version before is served again, and the exit code says so."""
+    """When its smoke test fails, the version before is served again, and the exit code says so."""
     tow(project, "run", "release_shop", "-i", "version=1.0.0")
     before = (project / "var/site/current").readlink()
 

@@ -13,7 +13,8 @@ from types import ModuleType
 import pytest
 from house_sources import ROOT, SOURCE, load_script
 
-from towpath.core import run
+from towpath.core import flow, rollback, run
+from towpath.core.blocks import leaf
 from towpath.definition import model
 
 generate = load_script(ROOT / "docs" / "generate.py")
@@ -86,6 +87,34 @@ def test_the_kinds_of_error_are_those_of_the_core(page: str) -> None:
 def test_every_kind_of_step_has_an_example() -> None:
     """The reference shows how each kind of step is written."""
     assert sorted(generate.STEP_EXAMPLES) == sorted(model.STEP_KINDS)
+
+
+@pytest.mark.parametrize(
+    ("heading", "choices"),
+    [
+        ("An approval", ("approve", "reject", "send_back")),
+        ("A task", ("done", "failed")),
+        ("A failure", flow.FAILURE_CHOICES),
+        ("An unknown outcome", leaf.UNKNOWN_CHOICES),
+        ("A failed rollback", rollback.ROLLBACK_CHOICES),
+    ],
+)
+def test_the_choices_are_those_of_the_core(heading: str, choices: tuple[str, ...]) -> None:
+    """The page of questions lists what can be answered to each kind."""
+    text = (DOCS / "reference" / "questions.md").read_text(encoding="utf-8")
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == choices
+
+
+def test_every_kind_of_question_is_described() -> None:
+    """The page of questions has a section for each kind that the core asks."""
+    kinds = typing.get_args(typing.get_type_hints(run.Question)["kind"])
+    headings = re.findall(
+        r"^## ", (DOCS / "reference" / "questions.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+
+    assert len(headings) == len(kinds)
 
 
 def test_every_variable_is_described() -> None:
