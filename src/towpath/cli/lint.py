@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towpath.cli import exit_codes
+from towpath.cli.session import Session
 
 if TYPE_CHECKING:
     from towpath.definition.actions import ActionCards
@@ -42,7 +43,8 @@ _COLOURS = {
     help="How problems are written: for people, for programs, for code scanners, as annotations of a pull request.",
 )
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
-def command(targets: tuple[str, ...], form: str, *, strict: bool) -> None:
+@click.pass_context
+def command(context: click.Context, targets: tuple[str, ...], form: str, *, strict: bool) -> None:
     """Say everything that is wrong with workflows and with towpath.yaml.
 
     Without a name, the project around the current folder is read as a whole; `-` reads a workflow from standard input. The
@@ -50,17 +52,21 @@ def command(targets: tuple[str, ...], form: str, *, strict: bool) -> None:
     """
     from towpath.definition.problems import errors_of, in_order  # noqa: PLC0415 - `tow --help` does not need it
 
-    report = _lint(targets or (str(_here()),))
+    session = context.find_object(Session)
+    here = _here(session.project if session is not None else None)
+    report = _lint(targets or (str(here),), here)
     problems = in_order(report.problems)
-    click.echo(_render(problems, form=form, files=report.files), nl=form == "text" or bool(problems) or form != "github")
+    text = _render(problems, form=form, files=report.files)
+    if text:
+        click.echo(text)
     wrong = problems if strict else errors_of(problems)
-    sys.exit(exit_codes.FAILED if wrong else exit_codes.OK)
+    context.exit(exit_codes.FAILED if wrong else exit_codes.OK)
 
 
-def _here() -> Path:
+def _here(project: Path | None) -> Path:
     from towpath.definition.projects import find_project_folder  # noqa: PLC0415 - `tow --help` does not need it
 
-    return find_project_folder(Path.cwd())
+    return project or find_project_folder(Path.cwd())
 
 
 @dataclass(slots=True)
@@ -69,9 +75,9 @@ class _Report:
     problems: list[Problem]
 
 
-def _lint(targets: Iterable[str]) -> _Report:
+def _lint(targets: Iterable[str], here: Path) -> _Report:
     report = _Report(files=0, problems=[])
-    bench = _Workbench()
+    bench = _Workbench(here)
     for target in targets:
         for file in _files(target):
             report.files += 1
@@ -105,7 +111,8 @@ def _files(target: str) -> Iterator[str]:
 class _Workbench:
     """Projects and their actions, read once for all files."""
 
-    def __init__(self) -> None:
+    def __init__(self, here: Path) -> None:
+        self._here = here
         self._projects: dict[Path, Project | None] = {}
         self._cards: dict[Path, ActionCards | None] = {}
 
@@ -115,7 +122,7 @@ class _Workbench:
 
         if target == STDIN:
             content = sys.stdin.buffer.read(loader.source.FILE_BYTES_MAX + 1)
-            folder = _here()
+            folder = self._here
             checked = loader.check_workflow(
                 content, path=STDIN_NAME, project=self._project(folder), cards=self._actions(folder)
             )
@@ -171,22 +178,20 @@ def _render(problems: Sequence[Problem], *, form: str, files: int) -> str:
 def _for_people(problems: Sequence[Problem], files: int) -> str:
     from towpath.definition.problems import errors_of, render_text  # noqa: PLC0415 - `tow --help` does not need it
 
-    of_files = f"{files} file" if files == 1 else f"{files} files"
     if not problems:
-        return f"{_paint('✓', 'good')} {of_files}, no problems" if files else "no workflow files here"
+        return f"{_paint('✓', 'good')} {_count(files, 'file')}, no problems" if files else "no workflow files here"
     wrong = len(errors_of(problems))
-    counts = [f"{count} {word}" for count, word in ((wrong, _errors(wrong)), (len(problems) - wrong, "")) if count]
+    counts = [_count(wrong, "error")] if wrong else []
     if len(problems) > wrong:
-        warnings = len(problems) - wrong
-        counts[-1] = f"{warnings} warning" if warnings == 1 else f"{warnings} warnings"
+        counts.append(_count(len(problems) - wrong, "warning"))
     sign = _paint("✗", "error") if wrong else _paint("!", "warning")
     touched = len({problem.path for problem in problems})
-    where = f"in {of_files}" if touched == files else f"in {touched} of {of_files}"
+    where = f"in {_count(files, 'file')}" if touched >= files else f"in {touched} of {_count(files, 'file')}"
     return f"{render_text(problems, paint=_paint)}\n\n{sign} {' and '.join(counts)} {where}"
 
 
-def _errors(count: int) -> str:
-    return "error" if count == 1 else "errors"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _paint(text: str, role: str) -> str:

@@ -291,13 +291,12 @@ class Foreground:
         except asyncio.CancelledError:
             self._screen.say()
             self._screen.say(("  it is settled: somebody else answered, or the time is up", "dim"))
-            said = None
         except (EOFError, OSError):
-            said = None
             self._put_off(asked)
         else:
             if isinstance(said, Said):
-                await self._answer(said)
+                if await self._answer(said):
+                    self._put_off(asked)  # its facts may not have come back yet
             elif isinstance(said, str):
                 await self._do(said)
             else:
@@ -309,7 +308,8 @@ class Foreground:
         if asked is not None:
             self._later.add(_key(asked))
 
-    async def _answer(self, said: Said) -> None:
+    async def _answer(self, said: Said) -> bool:
+        """Tells the run what was said; whether it was taken."""
         answer = stimuli.Answered(
             at=self._app.now(),
             path=said.path,
@@ -324,6 +324,8 @@ class Foreground:
             await self._engine.tell(self._number, answer)
         except TowpathError as error:
             self._screen.say(("error: ", "bad"), error.message)
+            return False
+        return True
 
     async def _end_dialogue(self) -> None:
         if self._dialogue is not None:

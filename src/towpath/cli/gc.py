@@ -1,0 +1,88 @@
+"""`tow gc`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from towpath.cli import exit_codes, parameters
+from towpath.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from towpath.store.retention import RetentionPlan
+
+LISTED_MAX = 20
+
+
+@click.command()
+@click.option("--older-than", default="30d", show_default=True, metavar="AGE", help="Runs that ended so long ago go.")
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep only the newest N ended runs of each workflow, whatever their age.")
+@click.option("-w", "--workflow", metavar="NAME", help="Only runs of this workflow.")
+@click.option("-s", "--status", multiple=True, metavar="STATUS", help="Only runs that ended so; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Tell what would go, and do nothing.")
+@parameters.json_option("What went as a JSON object.")
+@pass_session
+def command(  # noqa: PLR0913 - the options of the command
+    session: Session,
+    *,
+    older_than: str,
+    keep: int | None,
+    workflow: str | None,
+    status: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Remove ended runs that are old: their journal, their logs, and files and definitions that only they need.
+
+    An open run is never removed. Room in the database is used again; its file does not shrink.
+    """
+    from towpath.definition.model import parse_duration  # noqa: PLC0415 - help needs none of it
+    from towpath.store.retention import RetentionRule  # noqa: PLC0415 - as above
+
+    try:
+        age = round(parse_duration(older_than) * 1_000_000)
+    except ValueError as error:
+        raise click.UsageError(f"--older-than {older_than} {error}") from None
+    app = session.app()
+    retention = app.store.retention
+    rule = RetentionRule(workflow=workflow, status=status, age_max=age, runs_max=keep)
+    never = RetentionRule()  # whatever the rule does not fit stays
+    plan = retention.plan((rule, never), now=app.now())
+    if not dry_run:
+        plan = retention.carry_out(plan, now=app.now())
+    _tell(session, plan, dry_run=dry_run, as_json=as_json)
+    return exit_codes.OK
+
+
+def _tell(session: Session, plan: RetentionPlan, *, dry_run: bool, as_json: bool) -> None:
+    from towpath.cli.views import facts, words  # noqa: PLC0415 - as above
+    from towpath.cli.views.lines import line, safe, table  # noqa: PLC0415 - as above
+
+    if as_json:
+        told = {
+            "dry_run": dry_run,
+            "runs": [run.number for run in plan.runs],
+            "artifacts": len(plan.artifacts),
+            "definitions": len(plan.definitions),
+            "bytes": plan.bytes,
+        }
+        click.echo(facts.json_line(told))
+        return
+    now = session.app().now()
+    rows = [
+        (
+            line((str(run.number), "place")),
+            line((safe(run.workflow), "name")),
+            line(run.status),
+            line((f"ended {words.ago(run.ended_at, now=now)}", "dim")),
+            line((words.size(run.journal_bytes + run.log_bytes), "dim")),
+        )
+        for run in plan.runs[:LISTED_MAX]
+    ]
+    session.out.show(*table(rows, width=session.out.width))
+    if len(plan.runs) > LISTED_MAX:
+        session.out.say((f"and {len(plan.runs) - LISTED_MAX:,} more", "dim"))
+    verb = "would go" if dry_run else "gone"
+    parts = [words.counted(len(plan.runs), "run"), words.counted(len(plan.artifacts), "file"), words.size(plan.bytes)]
+    session.out.say(f"{verb}: {', '.join(parts)}")
