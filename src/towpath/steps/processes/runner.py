@@ -41,7 +41,6 @@ STDIN_PIPE_BYTES: Final = 4096
 """So much input fits into any pipe at once; more is given as a memory file."""
 MARK_VARIABLE: Final = "TOW_PROCESS"
 SWEEPS_MAX: Final = 100
-_PACKET_BYTES: Final = 64 * 1024
 
 Message = dict[str, Any]  # decoded JSON; both ends are in this room
 
@@ -512,7 +511,7 @@ def _memory(data: bytes) -> int:
 
 def _send(peer: socket.socket, message: Message, fds: list[int]) -> None:
     data = json.dumps(message).encode()
-    if len(data) <= _PACKET_BYTES:
+    if len(data) <= spawner.PACKET_BYTES_MAX:
         socket.send_fds(peer, [data], fds)
         return
     memory = _memory(data)

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]  # decoded JSON; both ends are in this room
 
-PACKET_BYTES_MAX = 128 * 1024
+PACKET_BYTES_MAX = 16 * 1024  # small, because a buffer of this size is made for every message
 FDS_MAX = 16
 FIRST_SAFE_FD = 64  # where received descriptors are moved when the command wants numbers above 2
 LEFTOVER_GRACE_SECONDS_MAX = 1.0  # for what a step leaves in the background when its command has ended
@@ -84,7 +84,7 @@ def main(requests_fd: int, *hold_fds: int) -> None:
     requests = socket.socket(fileno=requests_fd)
     _settle(b"tow-spawner")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    gc.freeze()
+    gc.disable()  # nothing here makes cycles, and a collection would copy the pages that supervisors share
     Spawner(requests).serve()
 
 

@@ -52,7 +52,7 @@ class PipeReader:
         self._loop = asyncio.get_running_loop()
         self._taking: asyncio.Future[None] | None = None
         self._nobody_writes = False
-        self._enlarged = False
+        self._read_bytes = _FULL_PIPE_BYTES
         self._closed = False
         self.ended = False
         """Everything has been read and taken."""
@@ -75,7 +75,7 @@ class PipeReader:
         """Take what is there: once, so that others have a turn; to the end, when nobody writes any more."""
         while not self._closed and self._taking is None:
             try:
-                data = os.read(self._fd, READ_BYTES_MAX)
+                data = os.read(self._fd, self._read_bytes)
             except BlockingIOError:
                 if self._nobody_writes:
                     self._close()
@@ -83,7 +83,7 @@ class PipeReader:
             if not data:
                 self._close()
                 return
-            if len(data) == _FULL_PIPE_BYTES and not self._enlarged:
+            if len(data) == _FULL_PIPE_BYTES == self._read_bytes:
                 self._enlarge()
             self._offer(data)
             if not self._nobody_writes:
@@ -135,7 +135,7 @@ class PipeReader:
 
     def _enlarge(self) -> None:
         """Ask for a larger pipe; one is enough to ask, and a system that refuses is no harm."""
-        self._enlarged = True
+        self._read_bytes = READ_BYTES_MAX
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._fd, _F_SETPIPE_SZ, PIPE_BYTES)
 
