@@ -179,7 +179,11 @@ def _for_people(problems: Sequence[Problem], files: int) -> str:
     from towpath.definition.problems import errors_of, render_text  # noqa: PLC0415 - `tow --help` does not need it
 
     if not problems:
-        return f"{_paint('✓', 'good')} {_count(files, 'file')}, no problems" if files else "no workflow files here"
+        return (
+            f"{_paint('✓', 'good')} {_count(files, 'file')}, no problems"
+            if files
+            else "no workflow files here"
+        )
     wrong = len(errors_of(problems))
     counts = [_count(wrong, "error")] if wrong else []
     if len(problems) > wrong:
