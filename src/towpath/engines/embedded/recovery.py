@@ -12,7 +12,7 @@ from towpath.core import commands, stimuli
 from towpath.core.run import Error, Path, Run
 from towpath.engines import history
 from towpath.errors import BugError, Refused, StepError, TowpathError, Unreachable
-from towpath.store.contract import Life, RunNumber, RunRow, Slot
+from towpath.store.contract import PAGE_ROWS_MAX, Life, RunFilter, RunNumber, RunRow, Slot
 
 if TYPE_CHECKING:
     from towpath.engines.embedded.loop import EmbeddedEngine
@@ -34,6 +34,19 @@ def resume(engine: EmbeddedEngine, number: RunNumber) -> None:
     go_on(engine, row)
 
 
+def resume_all(engine: EmbeddedEngine) -> int:
+    """Claims every open run whose owner is gone; returns how many there were."""
+    taken = 0
+    before: RunNumber | None = None
+    while rows := engine.store.reader.runs(RunFilter(is_open=True, before=before, rows_max=PAGE_ROWS_MAX)):
+        before = rows[-1].number
+        for row in rows:
+            if not engine.owns(row.number) and engine.store.owners.claim(row.number, engine.owner):
+                go_on(engine, row)
+                taken += 1
+    return taken
+
+
 def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
     """Folds a claimed run and performs what it is owed."""
     run = history.load_run(engine.store.reader, row, engine.plans)
@@ -52,6 +65,7 @@ def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
             engine.tell_soon(row.number, lost)
         else:
             engine.order(drive, command)
+    engine.settle_down(drive)
 
 
 def rejoin_child(engine: EmbeddedEngine, parent: RunNumber, path: Path, child: RunRow) -> None:

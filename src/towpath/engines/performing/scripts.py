@@ -47,11 +47,13 @@ async def perform(performer: Performer, order: Order, log: AttemptLog) -> Ending
     masker = tools.secrets.masker_for(order.plan, order.place)
     shell = shell_named(shell_name)
     folder = attempt_folder(performer, order)
-    files = StepFiles.prepare(folder, shell=shell, script=script)
+    in_container = order.command.work.container is not None
+    files = StepFiles.prepare(folder, shell=shell, script=script, on_disk=in_container)
     try:
         workspace = workspace_of(performer, order)
         spec = ProcessSpec(
-            argv=(*shell.argv, str(files.script)),
+            argv=files.argv,
+            files=files.in_memory,
             cwd=str(folder_in(workspace, order.command.work.cwd)),
             env=step_environment(performer, order, env, files.facts()),
             stdin=(stdin or "").encode(),
