@@ -64,6 +64,8 @@ class SqliteJournal:
         self._database = database
         self._deliver = deliver
         self._soon = soon
+        self._lock = threading.Lock()
+        """Over what has gathered and who writes it: closing may come from another thread than the loop's."""
         self._gathered: list[Item] = []
         self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
         self._away = 0
@@ -93,11 +95,12 @@ class SqliteJournal:
         self._gather((new, on_started))
 
     def close(self) -> None:
-        """Commit what is queued, then end the writer."""
-        if not self._closed:
-            self._closed = True
-            self._hand_over()
-            self._queue.put(None)
+        """Commit what is queued, then end the writer; may be called from any thread."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._hand_over()
+                self._queue.put(None)
         self._thread.join()
         if self._here is not None:
             _disconnect(self._here)
@@ -105,38 +108,38 @@ class SqliteJournal:
     # In the loop's thread.
 
     def _gather(self, item: Item) -> None:
-        if self._closed or self._away + len(self._gathered) >= QUEUED_CHANGES_MAX:
+        with self._lock:
+            is_refused = self._closed or self._away + len(self._gathered) >= QUEUED_CHANGES_MAX
+            if not is_refused:
+                self._gathered.append(item)
+                if self._soon is None:
+                    self._hand_over()
+        if is_refused:
             self._deliver(item[1], self._refusal())
-            return
-        self._gathered.append(item)
-        if self._soon is None:
-            self._hand_over()
-        elif len(self._gathered) == 1:
+        elif self._soon is not None and len(self._gathered) == 1:
             self._soon(self._flush)
 
     def _flush(self) -> None:
         """Write what this turn of the loop has gathered: here if that is quick, else in the thread."""
-        if (
-            self._here is not None
-            and not self._away
-            and 0 < len(self._gathered) <= HERE_CHANGES_MAX
-            and self._pace_seconds < HERE_SECONDS_MAX
-        ):
-            self._write_here(self._here)
-        else:
-            self._hand_over()
-
-    def _write_here(self, connection: sqlite3.Connection) -> None:
-        group = self._gathered
-        began = time.perf_counter()
-        try:
-            outcomes = self._write(connection, group)
-        except _BusyError:
-            self._hand_over()
-            return
-        self._gathered = []
-        self._keep_pace(time.perf_counter() - began)
-        self._tend_log(len(group))
+        with self._lock:
+            group = self._gathered
+            if (
+                self._here is None
+                or self._away
+                or not 0 < len(group) <= HERE_CHANGES_MAX
+                or self._pace_seconds >= HERE_SECONDS_MAX
+            ):
+                self._hand_over()
+                return
+            began = time.perf_counter()
+            try:
+                outcomes = self._write(self._here, group)
+            except _BusyError:
+                self._hand_over()
+                return
+            self._gathered = []
+            self._keep_pace(time.perf_counter() - began)
+            self._tend_log(len(group))
         _settle(group, outcomes)
 
     def _tend_log(self, pages: int) -> None:
@@ -158,10 +161,12 @@ class SqliteJournal:
             self._queue.put(group)
 
     def _log_moved(self) -> None:
-        self._away -= 1
+        with self._lock:
+            self._away -= 1
 
     def _settle_there(self, group: list[Item], outcomes: list[Outcome] | None) -> None:
-        self._away -= len(group)
+        with self._lock:
+            self._away -= len(group)
         _settle(group, outcomes)
 
     def _refusal(self) -> Exception:
@@ -202,12 +207,18 @@ class SqliteJournal:
             group += more
         began = time.perf_counter()
         outcomes = self._write(self._there, group)
-        if len(group) <= HERE_CHANGES_MAX:
+        is_small = len(group) <= HERE_CHANGES_MAX
+        if is_small:
             self._keep_pace(time.perf_counter() - began)
         self._pages += len(group)
+        is_long = self._pages >= (CHECKPOINT_PAGES if is_small else CHECKPOINT_PAGES_BUSY)
+        if is_long:
+            with self._lock:
+                self._away += 1
         self._tell(self._settle_there, group, outcomes)
-        if self._pages >= CHECKPOINT_PAGES_BUSY:
+        if is_long:
             self._checkpoint()
+            self._tell(self._log_moved)
 
     def _checkpoint(self) -> None:
         """Move the write-ahead log into the database file; a sync that fails here stops the journal too."""
