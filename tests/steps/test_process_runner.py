@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -325,6 +326,33 @@ async def test_a_sink_that_fails_later_stops_the_command(processes: ProcessRunne
 
     with pytest.raises(OSError, match="disk full"):
         await processes.run(shell("yes; sleep 1000", grace_seconds=0.2), full)
+
+
+async def test_a_stranger_who_goes_on_writing_is_not_waited_for(
+    processes: ProcessRunner, tmp_path: Path
+) -> None:
+    """Output ends with the command, even if somebody outside got hold of its pipe and never stops writing."""
+    seen = Collected()
+    go = tmp_path / "go"
+    process = processes.start(shell(f"echo $$; while [ ! -e {go} ]; do sleep 0.01; done"), seen)
+    await until(lambda: seen.of("stdout") != b"")
+    stolen = os.open(f"/proc/{int(seen.of('stdout'))}/fd/1", os.O_WRONLY)
+    stranger = threading.Thread(target=_write_on, args=(stolen,))
+    stranger.start()
+    go.touch()
+    result = await process.wait()
+    stranger.join(10)
+
+    assert (result.exit_code, stranger.is_alive()) == (0, False)
+
+
+def _write_on(fd: int) -> None:
+    """Write until nobody reads any more."""
+    try:
+        while True:
+            os.write(fd, b"x" * 60_000 + b"\n")
+    except BrokenPipeError:
+        os.close(fd)
 
 
 @pytest.mark.parametrize(

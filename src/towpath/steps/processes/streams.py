@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import struct
+import termios
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -51,7 +53,7 @@ class PipeReader:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._taking: asyncio.Future[None] | None = None
-        self._nobody_writes = False
+        self._rest_bytes: int | None = None  # once nobody writes: how much is still to be read
         self._read_bytes = _FULL_PIPE_BYTES
         self._closed = False
         self.ended = False
@@ -59,8 +61,15 @@ class PipeReader:
         self._loop.add_reader(fd, self._read)
 
     def nobody_writes(self) -> None:
-        """Every process that could write is gone: what is in the pipe now is the rest."""
-        self._nobody_writes = True
+        """Every process that could write is gone: what is in the pipe now is the rest.
+
+        A stranger who was given the pipe (or who outlived KILL) may go on writing; that is not read any more.
+        """
+        if self._closed:
+            return
+        waiting = bytearray(struct.calcsize("i"))
+        fcntl.ioctl(self._fd, termios.FIONREAD, waiting)
+        (self._rest_bytes,) = struct.unpack("i", waiting)
         if self._taking is None:
             self._read()
 
@@ -74,10 +83,13 @@ class PipeReader:
     def _read(self) -> None:
         """Take what is there: once, so that others have a turn; to the end, when nobody writes any more."""
         while not self._closed and self._taking is None:
+            if self._rest_bytes is not None and self._rest_bytes <= 0:
+                self._close()
+                return
             try:
                 data = os.read(self._fd, self._read_bytes)
             except BlockingIOError:
-                if self._nobody_writes:
+                if self._rest_bytes is not None:
                     self._close()
                 return
             if not data:
@@ -86,8 +98,9 @@ class PipeReader:
             if len(data) == _FULL_PIPE_BYTES == self._read_bytes:
                 self._enlarge()
             self._offer(data)
-            if not self._nobody_writes:
+            if self._rest_bytes is None:
                 return
+            self._rest_bytes -= len(data)
 
     def _close(self) -> None:
         self._loop.remove_reader(self._fd)
@@ -125,7 +138,7 @@ class PipeReader:
             self._end()
             return
         self._loop.add_reader(self._fd, self._read)
-        if self._nobody_writes:
+        if self._rest_bytes is not None:
             self._read()
 
     def _give_up(self, error: BaseException) -> None:
