@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from towpath.definition.expressions import functions, names, tree
+from towpath.definition.expressions import functions, names, scanning, tree
 from towpath.definition.expressions.faults import Code, CompileError
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ class _Scope:
     guarded: bool = False
 
 
+DEFAULT: Final = "@default"
+"""The name that holds the first argument of a rewritten `default`."""
+
 _OUTERMOST: Final = _Scope()
 
 
@@ -62,6 +65,9 @@ def _inside(node: tree.Node, scope: _Scope) -> Iterator[tuple[tree.Node, _Scope]
             yield first, _Scope(variables=scope.variables, guarded=True)
             for other in others:
                 yield other, scope
+        case tree.Loop(accumulator=accumulator) if accumulator == DEFAULT:
+            yield node.initial, _Scope(variables=scope.variables, guarded=True)
+            yield node.result, _Scope(variables=scope.variables | {DEFAULT}, guarded=scope.guarded)
         case tree.Loop():
             inside = _Scope(
                 variables=scope.variables | {node.variable, node.accumulator}, guarded=scope.guarded
@@ -116,7 +122,7 @@ def _reference_problem(reference: Reference, known: Names) -> CompileError | Non
 def _problems_inside(node: tree.Node, known: Names, source: str) -> Iterator[CompileError]:
     match node:
         case tree.Call():
-            yield from _call_problems(node, at_name(source, node.offset, node.function))
+            yield from _call_problems(node, scanning.at_name(source, node.offset, node.function))
         case tree.Constant(value=bytes()):
             yield CompileError(
                 "a value of a run is never bytes", code=Code.TYPE, offset=node.offset, help='write "text"'
@@ -168,12 +174,6 @@ def _call_problems(call: tree.Call, offset: int) -> Iterator[CompileError]:
             offset=offset,
             help=_OWN[name].summary,
         )
-
-
-def at_name(source: str, offset: int, function: str) -> int:
-    """Return where the name of a *function* begins; CEL reports the *offset* of the bracket after it."""
-    before = source[:offset].rstrip()
-    return len(before) - len(function) if before.endswith(function) else offset
 
 
 def _other_than(name: str) -> str:

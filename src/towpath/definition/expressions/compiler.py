@@ -17,21 +17,18 @@ from typing import TYPE_CHECKING, Final
 from towpath.definition.expressions import (
     analysis,
     environments,
-    failures,
     limits,
     messages,
-    rewriting,
+    planning,
     scanning,
     tree,
 )
-from towpath.definition.expressions.evaluation import Branch, Expression
-from towpath.definition.expressions.faults import Code, CompileError, raise_all
+from towpath.definition.expressions.evaluation import Expression
+from towpath.definition.expressions.faults import Code, CompileError, EvaluationError, raise_all
 from towpath.definition.expressions.names import DYNAMIC, Names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships stubs without py.typed
 
 
 def compile_expression(source: str, *, names: Names) -> Expression:
@@ -91,21 +88,21 @@ def _parse(source: str) -> _Parsed:
         raise
     root = tree.read(compiled.serialize())
     problems = (*analysis.problems(root, DYNAMIC, source), *_constant_problems(root, source))
-    references = analysis.references(root)
     expression = Expression(
         source=source,
-        references=references,
+        references=analysis.references(root),
         result="dyn",
-        program=None if problems else _program(environment, compiled, root),
-        reads=_reads(reference.path for reference in references),
-        path=_whole_path(root),
+        plan=_NO_PLAN if problems else planning.plan(root, environment),
     )
     return _Parsed(root=root, expression=expression, problems=problems)
 
 
-def _program(environment: cel.Env, compiled: cel.Expression, root: tree.Node) -> cel.Expression:
-    rewritten = rewriting.rewrite(root)
-    return compiled if rewritten is root else environment.deserialize(tree.write(rewritten))
+_NO_PLAN: Final = planning.Plan(
+    slots=(),
+    program=planning.Program(cel=None, references=(), reads={}, path=()),
+    roots=frozenset(),
+)
+"""What an expression with problems has, which is never handed out."""
 
 
 def _check_text(source: str) -> None:
@@ -136,12 +133,12 @@ def _constant_problems(root: tree.Node, source: str) -> Iterator[CompileError]:
         trial = _trial(call)
         if trial is None:
             continue
-        program = environments.runtime().deserialize(tree.write(rewriting.rewrite(trial)))
-        outcome = program.eval(data={})
-        if outcome.type().name() == "ERROR":
-            message, help_text = failures.explained(str(outcome.plain_value()))
-            offset = analysis.at_name(source, call.offset, call.function)
-            yield CompileError(message, code=Code.TYPE, offset=offset, help=help_text)
+        plan = planning.plan(trial, environments.runtime())
+        try:
+            Expression(source=source, references=(), result="dyn", plan=plan).evaluate({})
+        except EvaluationError as problem:
+            offset = scanning.at_name(source, call.offset, call.function)
+            yield CompileError(problem.reason, code=Code.TYPE, offset=offset, help=problem.help)
 
 
 def _calls(node: tree.Node) -> Iterator[tree.Call]:
@@ -165,25 +162,6 @@ def _trial(call: tree.Call) -> tree.Call | None:
             return call
         case _:
             return None
-
-
-def _whole_path(root: tree.Node) -> tuple[str, ...]:
-    found = tree.static_path(root)
-    return () if found is None or found[2] else found[1]
-
-
-def _reads(paths: Iterable[tuple[str, ...]]) -> Branch:
-    """Return *paths* as a tree; None stands where everything below is read."""
-    root: Branch = {}
-    for path in paths:
-        branch: Branch | None = root
-        for word in path[:-1]:
-            if branch is None:
-                break
-            branch = branch.setdefault(word, {})
-        if branch is not None and path:
-            branch[path[-1]] = None
-    return root
 
 
 def _checked_against(parsed: _Parsed, names: Names) -> Expression:

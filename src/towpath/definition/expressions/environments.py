@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import sys
 from typing import TYPE_CHECKING, Any
 
 from towpath.definition.expressions import functions as own
 from towpath.definition.expressions import limits
 from towpath.definition.expressions.names import parse_type
-from towpath.definition.expressions.values import Value, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships stubs without py.typed
 
 
@@ -23,19 +18,7 @@ def runtime() -> cel.Env:
     """Return the environment that programs are parsed and run in; nothing has a type there but values."""
     from cel_expr_python import cel  # noqa: PLC0415 - 20 ms that nobody pays who evaluates nothing
 
-    _keep_none_alive()
-    functions = [_declaration(cel, each) for each in (*own.FUNCTIONS, *own.INTERNAL)]
-    return cel.NewEnv(extensions=[cel.CelExtension("towpath", functions)])
-
-
-def _keep_none_alive() -> None:
-    """Give None more references than a process can lose.
-
-    CEL's binding hands null out without counting the reference. Where None is counted, before Python 3.12, a
-    few thousand of them would end the process.
-    """
-    if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 2**40
+    return cel.NewEnv()
 
 
 @functools.lru_cache(maxsize=limits.CACHED_ENVIRONMENTS_MAX)
@@ -57,16 +40,10 @@ def _declaration(module: Any, function: own.Function) -> cel.FunctionDecl:  # no
             return_type=_cel_type(module, parse_type(form.result)),
             parameters=[_cel_type(module, parse_type(parameter)) for parameter in form.parameters],
             is_member=form.member,
-            impl=_returning_plain(function.implementation),
         )
         for form in function.forms
     ]
     return module.FunctionDecl(function.name, overloads)
-
-
-def _returning_plain(implementation: Callable[..., object]) -> Callable[..., Value]:
-    """Lead what *implementation* returns through the same door as what a run holds."""
-    return lambda *arguments: plain(implementation(*arguments))
 
 
 def _cel_type(module: Any, words: tuple[str, ...]) -> cel.Type:  # noqa: ANN401

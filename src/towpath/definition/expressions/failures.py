@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath.definition.expressions import limits, messages
+from towpath.definition.expressions import messages
 from towpath.definition.expressions.faults import Code, EvaluationError
 
 if TYPE_CHECKING:
@@ -32,23 +32,44 @@ def shortened(source: str) -> str:
 
 
 def failure(
-    message: str, source: str, references: Iterable[Reference], names: Mapping[str, object]
+    message: str,
+    source: str,
+    references: Iterable[Reference],
+    names: Mapping[str, object],
+    labels: Mapping[str, str],
 ) -> EvaluationError:
-    """Return the error for what CEL said in *message* when it worked out *source* from *names*."""
-    if "Iteration budget exceeded" in message:
-        return limit(f"its loops take more than {limits.ITERATIONS_MAX} rounds", source)
-    missing = _first_missing(message, source, references, names)
+    """Return the error for what CEL said in *message* when it worked out *source* from *names*.
+
+    *labels* says what to call the names that the author of *source* did not write.
+    """
+    missing = _first_missing(message, source, references, names, labels)
     if missing is not None:
         return missing
     text, help_text = explained(message)
-    return EvaluationError(f"`{shortened(source)}` fails: {text}", source=source, help=help_text)
+    return failed(text, source, help=help_text)
 
 
+def failed(reason: str, source: str, *, help: str = "") -> EvaluationError:  # noqa: A002 - the error tree's word
+    """Return the error for *source* with its *reason*."""
+    return EvaluationError(f"`{shortened(source)}` fails: {reason}", source=source, help=help, reason=reason)
+
+
+def absent_name(message: str) -> str:
+    """Return the name whose absence CEL tells of in *message*, or an empty text."""
+    found = _ABSENT_NAME.search(message)
+    return found.group(1) if found else ""
+
+
+_ABSENT_NAME: Final = re.compile(r'No value with name "(.*?)"')
 _ABSENT_KEY: Final = re.compile(r"(?:Key not found in map : |No value with name )\"(.*?)\"", re.DOTALL)
 
 
 def _first_missing(
-    message: str, source: str, references: Iterable[Reference], names: Mapping[str, object]
+    message: str,
+    source: str,
+    references: Iterable[Reference],
+    names: Mapping[str, object],
+    labels: Mapping[str, str],
 ) -> EvaluationError | None:
     """Return the error for the first path that is not there and that *message* can be about."""
     found = _ABSENT_KEY.search(message)
@@ -58,7 +79,7 @@ def _first_missing(
         path = reference.path[:-1] if reference.tested else reference.path
         depth, value = _reached(path, names)
         if depth < len(path) and not reference.guarded and (found is None or found.group(1) == path[depth]):
-            return _missing(source, path, depth, value)
+            return _missing(source, (labels.get(path[0], path[0]), *path[1:]), depth, value)
     return None
 
 

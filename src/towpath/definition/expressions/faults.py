@@ -56,7 +56,10 @@ class CompileError(errors.ExpressionError):
 
 
 class EvaluationError(errors.ExpressionError):
-    """An expression could not be worked out from the values it was given; *source* is the expression."""
+    """An expression could not be worked out from the values it was given.
+
+    *source* is the expression, *reason* the message without it.
+    """
 
     def __init__(
         self,
@@ -65,8 +68,10 @@ class EvaluationError(errors.ExpressionError):
         source: str = "",
         help: str = "",  # noqa: A002 - the error tree's word
         code: Code = Code.EVALUATION,
+        reason: str = "",
     ) -> None:
         super().__init__(message, help=help)
+        self.reason = reason or message
         self.source = source
         self.code = code
 

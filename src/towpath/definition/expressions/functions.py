@@ -1,25 +1,22 @@
-"""The functions that the language has beyond CEL's own, and the work that one evaluation may do.
+"""The functions that the language has beyond CEL's own.
 
-Each function is pure: no clock, no environment, no files. Those that build something pay for it from a
-budget that starts afresh with each evaluation, because a loop could otherwise build one large text ten
-thousand times. `default` and `glob` are not here: they are rewritten into plain CEL (see `rewriting`).
+Each function is pure: no clock, no environment, no files; and bounded in what it takes and builds. `default`
+and `glob` are only declared here: they are rewritten into plain CEL (see `planning`).
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
 import re
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from towpath.definition.expressions import limits
-from towpath.definition.expressions.values import Value, format_duration, format_timestamp, plain_number
+from towpath.definition.expressions import limits, messages
+from towpath.definition.expressions.values import Value, plain_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,61 +34,43 @@ class Function:
 
     name: str
     forms: tuple[Form, ...]
-    implementation: Callable[..., object]
+    implementation: Callable[..., Value]
     summary: str
 
 
 class FunctionError(ValueError):
-    """A function cannot answer for these arguments; CEL turns it into the result of the evaluation."""
+    """A function cannot answer for these arguments; *help* says what to try."""
+
+    def __init__(self, message: str, *, help: str = "") -> None:  # noqa: A002 - the error tree's word
+        super().__init__(message)
+        self.help = help
 
 
-class Budget(threading.local):
-    """What the evaluation that runs in this thread may still do; *broken* says which limit it ran into."""
-
-    def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        """Start a new evaluation."""
-        self.chars_left = limits.BUILT_CHARS_MAX
-        self.searches_left = limits.SEARCHED_MAX
-        self.broken = ""
-        self.gathered: dict[int, list[object]] = {}
-        self.ticket = 0
-
-    def spend(self, chars: int) -> None:
-        """Take *chars* from the budget; raises FunctionError when it is used up."""
-        self.chars_left -= chars
-        if self.chars_left < 0:
-            self.refuse(f"it builds more than {limits.BUILT_CHARS_MAX} characters in all")
-
-    def spend_search(self, size: int) -> None:
-        """Take a search through *size* characters or items from the budget; raises FunctionError."""
-        self.searches_left -= size
-        if self.searches_left < 0:
-            self.refuse(f"its loops search through more than {limits.SEARCHED_MAX} characters")
-
-    def refuse(self, message: str) -> NoReturn:
-        """Raise FunctionError and remember it, so that nothing can swallow it."""
-        self.broken = self.broken or message
-        raise FunctionError(message)
+class TooMuch(FunctionError):
+    """A function is given, or would build, more than it may."""
 
 
-BUDGET: Final = Budget()
+def apply(function: Function, arguments: Sequence[Value]) -> Value:
+    """Return what *function* answers; raises FunctionError when it cannot take the *arguments*."""
+    if not any(_takes(form, arguments) for form in function.forms):
+        given = [messages.type_of(argument) for argument in arguments]
+        raise FunctionError(
+            messages.cannot_take(function.name, given), help=messages.conversion(function.name, given)
+        )
+    return function.implementation(*arguments)
 
 
-def _build_text(text: str) -> str:
-    BUDGET.spend(len(text))
+def _takes(form: Form, arguments: Sequence[Value]) -> bool:
+    return len(form.parameters) == len(arguments) and all(
+        parameter in {"dyn", messages.type_of(argument)}
+        for parameter, argument in zip(form.parameters, arguments, strict=True)
+    )
+
+
+def _bounded(text: str) -> str:
     if len(text) > limits.RESULT_CHARS_MAX:
-        BUDGET.refuse(f"it builds a text of more than {limits.RESULT_CHARS_MAX} characters")
+        raise TooMuch(f"it builds a text of more than {limits.RESULT_CHARS_MAX} characters")
     return text
-
-
-def _build_list(items: list[str]) -> list[str]:
-    BUDGET.spend(limits.ITEM_CHARS * len(items))
-    if len(items) > limits.RESULT_ITEMS_MAX:
-        BUDGET.refuse(f"it builds a list of more than {limits.RESULT_ITEMS_MAX} items")
-    return items
 
 
 # JSON
@@ -101,11 +80,10 @@ _JSON_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 def read_json(text: str) -> Value:
     """Return the value that the JSON *text* says."""
-    BUDGET.spend(len(text))
     if len(text) > limits.RESULT_CHARS_MAX:
-        BUDGET.refuse(f"json() is given more than {limits.RESULT_CHARS_MAX} characters")
+        raise TooMuch(f"json() is given more than {limits.RESULT_CHARS_MAX} characters")
     if _json_depth(text) > limits.RESULT_DEPTH_MAX:
-        BUDGET.refuse(f"json() is given more than {limits.RESULT_DEPTH_MAX} lists or maps inside each other")
+        raise TooMuch(f"json() is given more than {limits.RESULT_DEPTH_MAX} lists or maps inside each other")
     try:
         value: Value = json.loads(text, parse_constant=_no_constant, parse_int=_whole, parse_float=_fraction)
     except json.JSONDecodeError as problem:
@@ -147,7 +125,7 @@ def _fraction(digits: str) -> float:
     return number
 
 
-def write_json(value: object) -> str:
+def write_json(value: Value) -> str:
     """Return *value* as JSON without blanks, keys in order."""
     try:
         text = json.dumps(
@@ -156,30 +134,18 @@ def write_json(value: object) -> str:
             ensure_ascii=False,
             separators=(",", ":"),
             sort_keys=True,
-            default=_write_other,
         )
     except (TypeError, ValueError) as problem:
         raise FunctionError(f"toJson() is given what JSON cannot say: {problem}") from None
-    return _build_text(text)
-
-
-def _write_other(value: object) -> str:
-    match value:
-        case datetime.datetime():
-            return format_timestamp(value)
-        case datetime.timedelta():
-            return format_duration(value)
-        case _:
-            raise TypeError(f"{type(value).__name__} has no JSON form")
+    return _bounded(text)
 
 
 # Text
 
 
-def join(items: list[object], separator: str = "") -> str:
+def join(items: list[Value], separator: str = "") -> str:
     """Return the *items* as one text with *separator* between them."""
-    BUDGET.spend(limits.ITEM_CHARS * len(items))
-    return _build_text(separator.join(_joined(index, item) for index, item in enumerate(items)))
+    return _bounded(separator.join(_joined(index, item) for index, item in enumerate(items)))
 
 
 def _joined(index: int, item: object) -> str:
@@ -194,26 +160,27 @@ def _joined(index: int, item: object) -> str:
             raise FunctionError(f"join() needs texts or numbers, and item {index} is neither")
 
 
-def split(text: str, separator: str) -> list[str]:
+def split(text: str, separator: str) -> Value:
     """Return the parts of *text* between the *separator*s; an empty separator splits into characters."""
-    BUDGET.spend(len(text))
-    return _build_list(text.split(separator) if separator else list(text))
+    parts = text.split(separator) if separator else list(text)
+    if len(parts) > limits.RESULT_ITEMS_MAX:
+        raise TooMuch(f"it builds a list of more than {limits.RESULT_ITEMS_MAX} items")
+    return list[Value](parts)
 
 
 def trim(text: str) -> str:
     """Return *text* without blanks and line ends around it."""
-    BUDGET.spend(len(text))
     return text.strip()
 
 
 def lower(text: str) -> str:
     """Return *text* in small letters."""
-    return _build_text(text.lower())
+    return _bounded(text.lower())
 
 
 def upper(text: str) -> str:
     """Return *text* in capital letters."""
-    return _build_text(text.upper())
+    return _bounded(text.upper())
 
 
 def replace(text: str, old: str, new: str) -> str:
@@ -222,8 +189,8 @@ def replace(text: str, old: str, new: str) -> str:
         raise FunctionError("replace() is told to look for an empty text")
     length = len(text) + text.count(old) * (len(new) - len(old))
     if length > limits.RESULT_CHARS_MAX:
-        BUDGET.refuse(f"it builds a text of more than {limits.RESULT_CHARS_MAX} characters")
-    return _build_text(text.replace(old, new))
+        raise TooMuch(f"it builds a text of more than {limits.RESULT_CHARS_MAX} characters")
+    return _bounded(text.replace(old, new))
 
 
 def glob_expression(pattern: str) -> str:
@@ -233,7 +200,7 @@ def glob_expression(pattern: str) -> str:
     `[a-z]` and `[!a]` for one of a set; everything else stands for itself.
     """
     if len(pattern) > limits.GLOB_CHARS_MAX:
-        BUDGET.refuse(f"a glob pattern has more than {limits.GLOB_CHARS_MAX} characters")
+        raise TooMuch(f"a glob pattern has more than {limits.GLOB_CHARS_MAX} characters")
     return r"(?s)\A" + "".join(_glob_part(part) for part in _GLOB_PART.findall(pattern)) + r"\z"
 
 
@@ -270,11 +237,10 @@ def _quoted(char: str) -> str:
 # Numbers and versions
 
 
-def percentile(values: list[object], percent: float) -> float:
+def percentile(values: list[Value], percent: float) -> float:
     """Return the value that *percent* of the *values* lie below, interpolated between neighbours."""
     if not 0 <= percent <= 100:  # noqa: PLR2004 - it is per cent
         raise FunctionError(f"percentile() takes a share from 0 to 100, not {plain_number(percent)}")
-    BUDGET.spend(limits.ITEM_CHARS * len(values))
     numbers = sorted(_number(index, value) for index, value in enumerate(values))
     if not numbers:
         raise FunctionError("percentile() is given an empty list")
@@ -300,7 +266,7 @@ _SEMVER_CHARS_MAX: Final = 256
 _SEMVER_DIGITS: Final = 18
 
 
-def semver(text: str) -> dict[str, Value]:
+def semver(text: str) -> Value:
     """Return `major`, `minor`, `patch`, `prerelease`, `build` and `key` of a semantic version.
 
     Keys compare as text in the order of the versions: `semver(a).key < semver(b).key` asks whether *a* comes
@@ -333,109 +299,6 @@ def _prerelease_key(prerelease: str) -> str:
         f"0{part.zfill(_SEMVER_CHARS_MAX)}" if part.isdecimal() else f"1{part}"
         for part in prerelease.split(".")
     )
-
-
-# What loops and `+` build; put around them by `rewriting`, under names that no author can write.
-
-
-def spend_size(size: int) -> bool:
-    """Pay for a text or a list of *size* before it is built; false when it must not be."""
-    if size > limits.RESULT_CHARS_MAX:
-        BUDGET.broken = BUDGET.broken or (
-            f"it builds a text of more than {limits.RESULT_CHARS_MAX} characters, or such a list"
-        )
-    return _paid(BUDGET.spend, size)
-
-
-def spend_search(size: int) -> bool:
-    """Pay for a search that a loop repeats; false when it must not be made."""
-    return _paid(BUDGET.spend_search, size)
-
-
-def spend_lookups(size: int) -> bool:
-    """Pay for looking through a list of *size* that a loop repeats; false when it must not be done."""
-    return _paid(BUDGET.spend_search, limits.ITEM_CHARS * size)
-
-
-def spend_value(value: object) -> bool:
-    """Pay for a whole value before something keeps it; false when it must not."""
-    return _paid(BUDGET.spend, weight(value))
-
-
-def _paid(spend: Callable[[int], None], price: int) -> bool:
-    if BUDGET.broken:
-        return False
-    try:
-        spend(price)
-    except FunctionError:
-        return False
-    return True
-
-
-def weight(value: object) -> int:
-    """Return what *value* weighs, in characters, everything inside it counted."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, list):
-        return sum(limits.ITEM_CHARS + weight(item) for item in value)
-    if isinstance(value, dict):
-        return sum(limits.ITEM_CHARS + weight(key) + weight(item) for key, item in value.items())
-    return limits.ITEM_CHARS
-
-
-def can_spend() -> bool:
-    """Whether a loop may go on."""
-    return not BUDGET.broken
-
-
-def refused() -> NoReturn:
-    """Stand in for what was too large to be built."""
-    raise FunctionError(BUDGET.broken)
-
-
-def gather() -> int:
-    """Open a list for what a loop gathers, and return its ticket."""
-    BUDGET.ticket += 1
-    BUDGET.gathered[BUDGET.ticket] = []
-    return BUDGET.ticket
-
-
-def keep(ticket: int, item: object) -> int:
-    """Add *item* to the list of *ticket*; a time becomes its text, as it does in every result."""
-    if BUDGET.broken:
-        refused()
-    BUDGET.spend(limits.ITEM_CHARS + weight(item))
-    BUDGET.gathered[ticket].append(_storable(item))
-    return ticket
-
-
-def _storable(item: object) -> object:
-    match item:
-        case datetime.datetime():
-            return format_timestamp(item)
-        case datetime.timedelta():
-            return format_duration(item)
-        case list():
-            return [_storable(part) for part in item]
-        case dict():
-            return {key: _storable(part) for key, part in item.items()}
-        case _:
-            return item
-
-
-def keys(value: dict[object, object]) -> list[object]:
-    """Return the keys of *value* in order; paid for as a search, since the whole map is handed over."""
-    BUDGET.spend_search(_CONVERSION_PRICE * weight(value))
-    return sorted(value, key=lambda key: (type(key).__name__, key))
-
-
-_CONVERSION_PRICE: Final = 16
-"""What it costs to hand a character over, next to searching it."""
-
-
-def gathered(ticket: int) -> list[object]:
-    """Close the list of *ticket* and return it."""
-    return BUDGET.gathered.pop(ticket)
 
 
 def _both(parameters: tuple[str, ...], result: str) -> tuple[Form, ...]:
@@ -530,27 +393,13 @@ DECLARED: Final = (*FUNCTIONS, *REWRITTEN)
 """The functions that an author can call beyond CEL's own."""
 
 
-def _internal(
-    name: str, parameters: tuple[str, ...], result: str, implementation: Callable[..., object]
-) -> Function:
-    form = Form(parameters=parameters, result=result)
-    return Function(name=name, forms=(form,), implementation=implementation, summary="")
-
-
-INTERNAL: Final[tuple[Function, ...]] = (
-    _internal("@spend_size", ("int",), "bool", spend_size),
-    _internal("@spend_search", ("int",), "bool", spend_search),
-    _internal("@spend_lookups", ("int",), "bool", spend_lookups),
-    _internal("@spend_value", ("dyn",), "bool", spend_value),
-    _internal("@can_spend", (), "bool", can_spend),
-    _internal("@refused", (), "dyn", refused),
-    _internal("@gather", (), "int", gather),
-    _internal("@keep", ("int", "dyn"), "int", keep),
-    _internal("@keys", ("map",), "list", keys),
-    _internal("@gathered", ("int",), "list", gathered),
-    _internal("@glob_expression", ("string",), "string", glob_expression),
+GLOB_EXPRESSION: Final = Function(
+    name="glob",
+    forms=(Form(parameters=("string",), result="string"),),
+    implementation=glob_expression,
+    summary="",
 )
-"""What `rewriting` calls; no author can write these names."""
+"""The regular expression for a pattern that only a run knows; `planning` puts it in."""
 
 CEL_FUNCTIONS: Final = frozenset(
     [

@@ -33,14 +33,17 @@ RESULT_DEPTH_MAX: Final = 64
 BUILT_CHARS_MAX: Final = 16 * 1024 * 1024
 """Characters that one evaluation may build in total, results that it throws away included."""
 
-SEARCHED_MAX: Final = 256 * 1024 * 1024
-"""Characters that the loops of one evaluation may search (`in`, `matches`, `glob`); an item counts as 8."""
+LOOP_CHARS_MAX: Final = 128 * 1024 * 1024
+"""Characters that the loops of one evaluation may go through, counted again for each item."""
+
+PIECE_ITEMS: Final = 100
+"""Items of a list that CEL goes through at once."""
 
 ITEM_CHARS: Final = 8
-"""What an item of a list or map weighs, whatever it holds, when built characters are counted."""
+"""What an item of a list or map, a number or a truth value weighs when characters are counted."""
 
 ITERATIONS_MAX: Final = 10_000
-"""Rounds of all loops (`all`, `exists`, `map`, `filter`) of one evaluation; CEL's own bound."""
+"""Rounds of all loops (`all`, `exists`, `exists_one`, `map`, `filter`) of one evaluation."""
 
 GLOB_CHARS_MAX: Final = 1024
 """Characters of a `glob` pattern."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from towpath.definition.expressions import analysis, limits
+from towpath.definition.expressions import limits, scanning
 from towpath.definition.expressions.faults import Code, CompileError
 
 if TYPE_CHECKING:
@@ -75,9 +75,12 @@ def _compile_problem(line: int, column: int, message: str, source: str) -> Compi
     overload = _OVERLOAD.search(message)
     if overload:
         function, given = overload.groups()
-        offset = analysis.at_name(source, offset, function)
+        offset = scanning.at_name(source, offset, function)
         return CompileError(
-            _cannot_take(function, given), code=Code.TYPE, offset=offset, help=_conversion(function, given)
+            cannot_take(function, _split_types(given)),
+            code=Code.TYPE,
+            offset=offset,
+            help=conversion(function, _split_types(given)),
         )
     selected = _SELECTED.match(message)
     if selected:
@@ -128,8 +131,8 @@ def _syntax_problem(message: str, source: str, offset: int) -> CompileError:
     return CompileError(what, code=Code.SYNTAX, offset=offset, help=help_text)
 
 
-def _cannot_take(function: str, given: str) -> str:
-    types = _split_types(given)
+def cannot_take(function: str, types: list[str]) -> str:
+    """Return that *function*, or the operator that CEL calls so, cannot take values of these *types*."""
     operator = _OPERATOR.fullmatch(function)
     match function, types:
         case "_?_:_", ["bool" | "dyn", then, otherwise]:
@@ -147,8 +150,9 @@ def _cannot_take(function: str, given: str) -> str:
             return f"`{function}` cannot take {', '.join(types) or 'nothing'}"
 
 
-def _conversion(function: str, given: str) -> str:
-    types = set(_split_types(given))
+def conversion(function: str, given: list[str]) -> str:
+    """Return what to try when *function* is given values of these types."""
+    types = set(given)
     if function in {"_[_]", "_?_:_"}:
         return ""
     if types == {"int", "double"}:
@@ -183,7 +187,7 @@ def runtime_overload(message: str) -> tuple[str, str] | None:
     if found is None:
         return None
     function, given = found.group(1).strip(), found.group(2) or ""
-    return _cannot_take(function, given), _conversion(function, given)
+    return cannot_take(function, _split_types(given)), conversion(function, _split_types(given))
 
 
 def without_status(message: str) -> str:
@@ -218,14 +222,16 @@ def with_article(type_name: str) -> str:
             return f"a {word}"
 
 
-def type_of(value: object) -> str:
+def type_of(value: object) -> str:  # noqa: PLR0911 - one for each type
     """Return the type that CEL would give to *value*."""
     match value:
         case None:
             return "null"
         case bool():
             return "bool"
-        case int() | float():
+        case int():
+            return "int"
+        case float():
             return "double"
         case str():
             return "string"

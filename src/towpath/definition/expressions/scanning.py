@@ -95,3 +95,9 @@ def _end_of_call(source: str, start: int) -> int | None:
     if first is None or first.char != "(" or source[start : first.offset].strip():
         return None
     return next(bracket.offset + 1 for bracket in brackets(source, start) if bracket.depth == 0)
+
+
+def at_name(source: str, offset: int, function: str) -> int:
+    """Return where the name of a *function* begins; CEL reports the *offset* of the bracket after it."""
+    before = source[:offset].rstrip()
+    return len(before) - len(function) if before.endswith(function) else offset

@@ -79,6 +79,20 @@ def _refuse_nul(scalars: Iterable[object]) -> None:
 _NUL: Final = "a text holds a NUL character, so it is no text that can be worked with"
 
 
+def weight(value: object) -> int:
+    """Return what *value* weighs, in characters, everything inside it counted."""
+    kind = type(value)
+    if kind is str:
+        return len(cast("str", value))
+    if kind is list:
+        items = cast("list[object]", value)
+        return limits.ITEM_CHARS * len(items) + sum(map(weight, items))
+    if kind is dict:
+        entries = cast("dict[str, object]", value)
+        return limits.ITEM_CHARS * len(entries) + sum(map(len, entries)) + sum(map(weight, entries.values()))
+    return limits.ITEM_CHARS
+
+
 def plain_number(number: float) -> str:
     """Return *number* the way a person writes it: 3, 0.25, and 1 for 1.0."""
     if isinstance(number, float) and number.is_integer() and abs(number) < _PLAIN_DIGITS_MAX:
