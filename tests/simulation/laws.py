@@ -7,8 +7,7 @@ from typing import Any
 
 from towpath.core import Run, commands, events, new_run
 from towpath.core.evolve import evolve
-from towpath.core.run import END_STATES, ROOT, Node, is_within
-from towpath.core.turn import is_protected
+from towpath.core.run import END_STATES, ROOT, Node, is_protected, is_within
 from towpath.store import encoding
 
 
@@ -64,6 +63,7 @@ def check_undoing(run: Run, facts: list[events.AnyEvent]) -> None:
     sent_back: set[str] = set()
     rolls_back = True
     ends_well = False
+    went_well: set[str] = set()
     for number, fact in enumerate(facts):
         match fact:
             case events.StepStarted() if (
@@ -78,6 +78,10 @@ def check_undoing(run: Run, facts: list[events.AnyEvent]) -> None:
             case events.StopRequested():
                 rolls_back = rolls_back if fact.rollback is None else fact.rollback
                 ends_well = ends_well or (fact.ending is not None and fact.ending[0] == "succeeded")
+            case events.BodyEnded(outcome="succeeded"):
+                went_well.add(
+                    fact.path
+                )  # its last steps may fail yet; what was done is left to the scope outside
             case events.PhaseStarted(phase="rollback"):
                 order = [started[path] for path in fact.undo if path in started]
                 assert order == sorted(order, reverse=True), f"{fact.path} undoes {fact.undo}"
@@ -85,12 +89,13 @@ def check_undoing(run: Run, facts: list[events.AnyEvent]) -> None:
                 assert fact.path not in undone, f"{fact.path} was undone twice"
                 undone[fact.path] = number
             case events.StepEnded(status="failed" | "cancelled") if rolls_back and not ends_well:
-                _check_left(run, fact.path, started, undone)
+                if fact.path not in went_well:
+                    _check_left(run, fact.path, started, undone)
             case _:
                 pass
     root = run.nodes.get(ROOT)
     is_bad = root is not None and root.outcome in ("failed", "cancelled") and not root.settled
-    if run.has_ended and is_bad and rolls_back and not ends_well:
+    if run.has_ended and is_bad and rolls_back and not ends_well and ROOT not in went_well:
         _check_left(run, ROOT, started, undone)
 
 

@@ -100,10 +100,14 @@ def outstanding(run: Run) -> tuple[AnyCommand, ...]:
         timed = [
             SetTimer(path=node.path, purpose="timeout", due=node.timeout_at)
             for node in run.nodes.values()
-            if node.timeout_at is not None and node.is_open and node.phase == "body"
+            if node.timeout_at is not None and _can_time_out(run, node)
         ]
         found.extend(sorted(timed, key=lambda timer: (timer.due, timer.path)))
     return tuple(found)
+
+
+def _can_time_out(run: Run, node: Node) -> bool:
+    return node.is_open and node.phase == "body" and run.stop_reason(node.path) is None
 
 
 def _owed(node: Node) -> list[AnyCommand]:

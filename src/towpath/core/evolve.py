@@ -266,7 +266,10 @@ def _leave_world(run: Run, before: Node) -> Run:
 def _phase_started(run: Run, event: events.PhaseStarted) -> Run:
     node = run.nodes[event.path]
     cursor = 0 if event.phase == "rollback" else node.cursor
-    return _touch(run, _replace(node, phase=event.phase, undo=event.undo, cursor=cursor))
+    entered = _replace(
+        node, phase=event.phase, undo=event.undo, cursor=cursor, status="open", question=None, due=None
+    )
+    return _leave_world(_touch(run, entered), node)
 
 
 def _settled(run: Run, event: events.FailureSettled) -> Run:

@@ -32,8 +32,9 @@ from towpath.core.run import (
     Path,
     Phase,
     Question,
+    is_protected,
 )
-from towpath.core.turn import Turn, error_from, is_protected
+from towpath.core.turn import Turn, error_from
 from towpath.errors import ExpressionError, Refused
 
 _PHASES: tuple[Phase, ...] = ("rollback", "catch", "ask", "on_failure", "finally")

@@ -10,6 +10,7 @@ Sharing structure keeps the cost of one event independent of how many nodes ther
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, NewType, TypeAlias
 
@@ -312,10 +313,31 @@ class Run(msgspec.Struct, frozen=True, gc=False):
         """The node at *path*, or None where nothing has begun."""
         return self.nodes.get(path)
 
+    def stop_reason(self, path: Path) -> str | None:
+        """Why the subtree that *path* stands in is being stopped; None where it is not, or is an undoing or last step."""
+        end = len(path)
+        while True:
+            reason = self.stops.get(path[:end])
+            if reason is not None or end == 0:
+                return reason
+            cut = max(path.rfind("/", 0, end), path.rfind("~", 0, end), path.rfind("[", 0, end), 0)
+            if path[cut:end] in PROTECTED:
+                return None
+            end = cut
+
     def open_leaves(self, below: Path = ROOT) -> list[Node]:
         """The open leaves in the subtree of *below*, itself included, in the order in which they started."""
         found = [self.nodes[path] for path in self.leaves if is_within(path, below)]
         return sorted(found, key=_start_order)
+
+
+PROTECTED = frozenset({"~rollback", "~finally"})
+"""Handlers that run to their end although the scope around them is being stopped."""
+
+
+def is_protected(path: Path, scope: Path) -> bool:
+    """Whether *path* stands in an undoing or a last step below *scope*."""
+    return any(handler in PROTECTED for handler in re.findall(r"~[a-z_]+", path[len(scope) :]))
 
 
 def _start_order(node: Node) -> tuple[int, Path]:

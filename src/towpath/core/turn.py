@@ -6,7 +6,6 @@ ten thousand skipped steps costs no stack, and every rule sees the run as its pr
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Literal, Protocol, TypeAlias
@@ -91,32 +90,8 @@ class Turn:
         return value
 
     def stop_reason(self, path: Path) -> str | None:
-        """Why the subtree that *path* stands in is being stopped; None where it is not, or is an undoing or last step."""
-        stops = self.run.stops
-        if not stops:
-            return None
-        end = len(path)
-        while end >= 0:
-            scope = path[:end]
-            if scope in stops and (end == len(path) or path[end] in "/[~" or not scope):
-                return stops[scope]
-            if end == 0:
-                return None
-            cut = max(path.rfind("/", 0, end), path.rfind("~", 0, end), path.rfind("[", 0, end), 0)
-            if path[cut:end] in PROTECTED:
-                return None
-            end = cut
-        return None
-
-
-PROTECTED = frozenset({"~rollback", "~finally"})
-"""Handlers that run to their end although the scope around them is being stopped."""
-
-
-def is_protected(path: Path, scope: Path) -> bool:
-    """Whether *path* stands in an undoing or a last step below *scope*."""
-    handlers = re.findall(r"~[a-z_]+", path[len(scope) :])
-    return any(handler in PROTECTED for handler in handlers)
+        """Why the subtree that *path* stands in is being stopped: see `Run.stop_reason`."""
+        return self.run.stop_reason(path) if self.run.stops else None
 
 
 def error_from(problem: ExpressionError, path: Path) -> Error:
