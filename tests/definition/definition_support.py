@@ -48,7 +48,10 @@ CARDS: ActionCards = MappingProxyType(
             ActionCard(
                 name="jira.create_issue",
                 summary="Creates a ticket.",
-                inputs={"project": _input("string", required=True), "summary": _input("string", required=True)},
+                inputs={
+                    "project": _input("string", required=True),
+                    "summary": _input("string", required=True),
+                },
                 outputs=None,
             ),
             ActionCard(

@@ -2,6 +2,8 @@
 
 A new case is a new pair: `files/NAME.yaml` with `files/NAME.txt`, or a folder in `projects/` with `expected.txt`.
 """
+# A row of a table is one line:
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -64,13 +66,15 @@ def test_twelve_different_mistakes_are_told_in_one_go() -> None:
     file = FILES / "twelve_mistakes.yaml"
     problems = errors_of(loader.check_workflow(file.read_bytes(), path=file.name, cards=CARDS).problems)
 
-    assert (12, 12) == (len(problems), len({problem.code for problem in problems}))
+    assert (len(problems), len({problem.code for problem in problems})) == (12, 12)
     assert all(problem.line and problem.help and problem.excerpt for problem in problems)
 
 
 def test_every_code_has_a_case() -> None:
     """No kind of problem is in the table that no case file provokes."""
-    texts = [path.read_text(encoding="utf-8") for path in (*FILES.glob("*.txt"), *PROJECTS.glob("*/expected.txt"))]
+    texts = [
+        path.read_text(encoding="utf-8") for path in (*FILES.glob("*.txt"), *PROJECTS.glob("*/expected.txt"))
+    ]
     provoked = {code for text in texts for code in re.findall(r"TOW\d{3}", text)}
 
     assert set(CODES) == provoked | NEEDS_NO_CASE

@@ -57,7 +57,7 @@ def test_a_file_that_is_not_there_is_a_problem() -> None:
     """A wrong name is told like any other problem."""
     result = run_lint("nowhere/at_all.yaml")
 
-    assert exit_codes.FAILED == result.exit_code
+    assert result.exit_code == exit_codes.FAILED
     assert "nowhere/at_all.yaml: error TOW001 unreadable" in result.output
 
 
@@ -84,7 +84,10 @@ def test_a_broken_project_file_does_not_hide_the_workflows(folder: Path) -> None
     (folder / "workflows" / "bad.yaml").write_text(BAD)
     output = run_lint().output
 
-    assert [1, 1] == [output.count("towpath.yaml:1:1: error TOW101"), output.count("workflows/bad.yaml:2:21: error")]
+    assert [
+        output.count("towpath.yaml:1:1: error TOW101"),
+        output.count("workflows/bad.yaml:2:21: error"),
+    ] == [1, 1]
 
 
 def test_a_folder_stands_for_its_files(folder: Path) -> None:
@@ -98,7 +101,7 @@ def test_standard_input_is_a_workflow() -> None:
     """`-` reads a workflow from standard input."""
     result = run_lint("-", text=BAD)
 
-    assert exit_codes.FAILED == result.exit_code
+    assert result.exit_code == exit_codes.FAILED
     assert result.output.startswith("<stdin>:2:21: error TOW101")
 
 
@@ -108,7 +111,7 @@ def test_twelve_mistakes_are_printed_in_one_go() -> None:
 
     carets = re.findall(r"^ +\| +\^+$", output, re.MULTILINE)
 
-    assert (12, 12) == (output.count(": error TOW"), len(carets))
+    assert (output.count(": error TOW"), len(carets)) == (12, 12)
     assert output.endswith("✗ 12 errors in 1 file\n")
 
 
@@ -189,7 +192,9 @@ def test_sarif_is_what_code_scanners_read() -> None:
     (run,) = log["runs"]
     rules = run["tool"]["driver"]["rules"]
 
-    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [r["ruleId"] for r in run["results"]]
+    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [
+        r["ruleId"] for r in run["results"]
+    ]
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 2
 
 
@@ -230,6 +235,6 @@ def test_the_schema_is_printed_or_written(folder: Path) -> None:
     printed = CliRunner().invoke(schema.command, ["workflow"])
     written = CliRunner().invoke(schema.command, ["project", "--output", "project.json"])
 
-    assert (0, 0) == (printed.exit_code, written.exit_code)
+    assert (printed.exit_code, written.exit_code) == (0, 0)
     assert json.loads(printed.output)["title"] == "A Towpath workflow"
     assert json.loads((folder / "project.json").read_text())["title"] == "A Towpath project"

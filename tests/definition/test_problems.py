@@ -87,7 +87,10 @@ def test_a_code_has_one_number_and_one_name() -> None:
 def test_the_error_shows_every_problem() -> None:
     """Whoever prints the exception sees all of it; its message is the summary."""
     error = problems.DefinitionProblems(
-        [make_problem("unknown-key", "first", path="f", line=1), make_problem("always", "second", path="f", line=2)]
+        [
+            make_problem("unknown-key", "first", path="f", line=1),
+            make_problem("always", "second", path="f", line=2),
+        ]
     )
 
     assert error.message == "1 error and 1 warning in 1 file"

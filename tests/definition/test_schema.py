@@ -1,4 +1,6 @@
 """The JSON Schema that editors use says what the loader says, as far as a schema can."""
+# A row of a table is one line:
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -47,14 +49,17 @@ def test_every_example_is_valid(file: Path) -> None:
     """What the examples say, the schema allows."""
     found = [error.message for error in validator("workflow").iter_errors(data_of(file.read_text()))]
 
-    assert [] == found
+    assert found == []
 
 
 def test_the_whole_language_is_valid() -> None:
     """A file that uses every part of the language is valid, with its actions checked."""
-    found = [error.message for error in validator("actions").iter_errors(data_of((FILES / "whole_file.yaml").read_text()))]
+    found = [
+        error.message
+        for error in validator("actions").iter_errors(data_of((FILES / "whole_file.yaml").read_text()))
+    ]
 
-    assert [] == found
+    assert found == []
 
 
 GOOD_STEPS = [
@@ -237,7 +242,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("is_good", "text"), CASES, ids=[text[:70] for _, text in CASES])
-def test_schema_and_loader_agree(is_good: bool, text: str) -> None:  # noqa: FBT001 - a column of the table
+def test_schema_and_loader_agree(is_good: bool, text: str) -> None:
     """What the loader takes the schema takes, and what it refuses for its shape the schema refuses."""
     assert (is_good, is_good) == (loads(text), accepts("workflow", text))
 
@@ -273,7 +278,7 @@ PROJECTS = [
 
 
 @pytest.mark.parametrize(("is_good", "text"), PROJECTS, ids=[text for _, text in PROJECTS])
-def test_schema_and_loader_agree_on_projects(is_good: bool, text: str) -> None:  # noqa: FBT001 - a column
+def test_schema_and_loader_agree_on_projects(is_good: bool, text: str) -> None:
     """The schema of towpath.yaml takes and refuses what the loader does."""
     _, problems = loader.check_project(text)
 
@@ -285,7 +290,7 @@ def test_every_key_is_explained(what: str) -> None:
     """An editor has a sentence for every key that it completes."""
     made = schema.workflow_schema() if what == "workflow" else schema.project_schema()
 
-    assert [] == [key for key, text in schema.described_keys(made) if not text and not is_trigger(key)]
+    assert [key for key, text in schema.described_keys(made) if not text and not is_trigger(key)] == []
 
 
 def is_trigger(key: str) -> bool:
@@ -308,7 +313,7 @@ ACTIONS = [
 
 
 @pytest.mark.parametrize(("is_good", "step"), ACTIONS, ids=[step for _, step in ACTIONS])
-def test_the_inputs_of_actions_are_in_the_schema(is_good: bool, step: str) -> None:  # noqa: FBT001 - a column
+def test_the_inputs_of_actions_are_in_the_schema(is_good: bool, step: str) -> None:
     """With the cards of the actions, the schema knows their names and what `with` takes, as the loader does."""
     text = file_with(step=step)
     problems = errors_of(loader.check_workflow(text, path="f.yaml", cards=CARDS).problems)

@@ -1,4 +1,6 @@
 """Text to a tree: YAML 1.2, places of everything, and files that want to do harm."""
+# A row of a table is one line:
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ PLAIN_SCALARS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), PLAIN_SCALARS, ids=lambda value: repr(value))
+@pytest.mark.parametrize(("text", "expected"), PLAIN_SCALARS, ids=repr)
 def test_a_scalar_without_quotes_is_read_by_the_core_schema_of_yaml_1_2(text: str, expected: object) -> None:
     """`on`, `no`, `22:30` and dates are text; only what YAML 1.2 calls a number, a boolean or null is one."""
     value = source.resolve_plain(text)
@@ -60,7 +62,9 @@ def test_a_scalar_without_quotes_is_read_by_the_core_schema_of_yaml_1_2(text: st
     assert (type(expected), expected) == (type(value), value)
 
 
-@pytest.mark.parametrize("text", ["0755", "-00", "9223372036854775808", "9" * 5000, "1e999", ".inf", "-.INF", ".nan"])
+@pytest.mark.parametrize(
+    "text", ["0755", "-00", "9223372036854775808", "9" * 5000, "1e999", ".inf", "-.INF", ".nan"]
+)
 def test_a_number_that_would_change_is_refused(text: str) -> None:
     """Octal look-alikes, numbers beyond 64 bits and what JSON does not know are named, never bent."""
     assert isinstance(source.resolve_plain(text), source.Ambiguous)
@@ -75,7 +79,7 @@ def test_text_is_the_same_in_every_style(text: str) -> None:
     read = source.read_source(text, path="f")
     assert read.root is not None
 
-    assert {"key": "on"} == source.to_data(read.root)
+    assert source.to_data(read.root) == {"key": "on"}
 
 
 HOSTILE = {
@@ -86,7 +90,8 @@ HOSTILE = {
     "100,000 dashes": "- " * 100_000,
     "100,000 questions": "? " * 100_000,
     "deep indentation": "\n".join(" " * depth + "a:" for depth in range(1_400)),
-    "a laughing bomb": "a: &a [x]\n" + "".join(f"b{i}: &b{i} [*a,*a,*a,*a,*a,*a,*a,*a]\n" for i in range(20_000)),
+    "a laughing bomb": "a: &a [x]\n"
+    + "".join(f"b{i}: &b{i} [*a,*a,*a,*a,*a,*a,*a,*a]\n" for i in range(20_000)),
     "500,000 items": "steps: [" + "1," * 500_000 + "]",
     "a long key": "a" * 500_000 + ": 1",
     "a long value": "a: " + "b" * 900_000,
@@ -100,10 +105,13 @@ HOSTILE = {
     "two megabytes": "a: b\n" * 400_000,
     "a long number": "a: " + "9" * 200_000,
     "many steps": "name: a\nsteps:\n" + "- run: x\n" * 20_000,
-    "many unknown inputs": "name: a\nsteps:\n" + "".join(f"- run: x\n  env: {{A: '${{{{ inputs.x{i} }}}}'}}\n" for i in range(1_500)),
+    "many unknown inputs": "name: a\nsteps:\n"
+    + "".join(f"- run: x\n  env: {{A: '${{{{ inputs.x{i} }}}}'}}\n" for i in range(1_500)),
     "many wrong steps": "name: a\nsteps:\n" + "- ran: x\n" * 16_000,
     "deep blocks": "name: a\nsteps:\n" + "".join(" " * (2 * d) + "- steps:\n" for d in range(60)),
-    "many columns": "name: a\nsteps: [{run: x, env: {" + ", ".join(f"A{i}: ${{{{ x }}}}" for i in range(5_000)) + "}}]",
+    "many columns": "name: a\nsteps: [{run: x, env: {"
+    + ", ".join(f"A{i}: ${{{{ x }}}}" for i in range(5_000))
+    + "}}]",
 }
 
 
@@ -144,8 +152,8 @@ def test_what_is_at_a_limit_is_fine() -> None:
     deep = "a: " + "[" * (source.DEPTH_MAX - 1) + "]" * (source.DEPTH_MAX - 1)
     long_key = "k" * source.KEY_CHARS_MAX + ": " + "v" * source.SCALAR_CHARS_MAX
 
-    assert [] == source.read_source(deep, path="f").problems
-    assert [] == source.read_source(long_key, path="f").problems
+    assert source.read_source(deep, path="f").problems == []
+    assert source.read_source(long_key, path="f").problems == []
 
 
 CHARACTERS = [
@@ -163,7 +171,7 @@ CHARACTERS = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "name", "line", "column"), CHARACTERS, ids=lambda value: repr(value))
+@pytest.mark.parametrize(("raw", "name", "line", "column"), CHARACTERS, ids=repr)
 def test_a_character_that_does_not_belong_into_a_file_is_shown(
     raw: bytes, name: str, line: int, column: int
 ) -> None:

@@ -54,7 +54,7 @@ def test_a_cron_expression_is_read(text: str, expected: str) -> None:
 @pytest.mark.parametrize("text", BAD_CRON)
 def test_a_wrong_cron_expression_is_refused(text: str) -> None:
     """What is no time, and a day that never comes, is said when the file is written."""
-    with pytest.raises(ValueError, match="cron|never"):
+    with pytest.raises(ValueError, match=r"cron|never"):
         triggers.parse_cron(text)
 
 
@@ -102,7 +102,7 @@ def test_a_workflow_starts_by_hand_where_nothing_is_said() -> None:
     """Without `on`, people start it."""
     workflow = load_workflow("name: a\nsteps: [{run: make}]").workflow
 
-    assert ["manual"] == [trigger.kind for trigger in triggers.triggers_of(workflow.on)]
+    assert [trigger.kind for trigger in triggers.triggers_of(workflow.on)] == ["manual"]
 
 
 @pytest.mark.parametrize("kind", triggers.TRIGGER_CLASSES)
@@ -117,7 +117,9 @@ def test_every_kind_of_trigger_can_be_written(kind: str) -> None:
         "metric": "{server: 'http://prometheus', query: up == 0, for: 5m}",
         "run": "{workflow: other}",
     }
-    workflow = load_workflow(f"name: a\non: [{{{kind}: {needed.get(kind, '{}')}}}]\nsteps: [{{run: make}}]").workflow
+    workflow = load_workflow(
+        f"name: a\non: [{{{kind}: {needed.get(kind, '{}')}}}]\nsteps: [{{run: make}}]"
+    ).workflow
 
     assert [kind] == [trigger.kind for trigger in triggers.triggers_of(workflow.on)]
 
@@ -126,4 +128,4 @@ def test_a_trigger_may_leave_no_required_input_empty() -> None:
     """A workflow that nobody could start rightly does not load."""
     text = "name: a\non: [alertmanager]\ninputs: {version: {type: string}}\nsteps: [{run: make}]"
 
-    assert ["input-left-empty"] == [p.name for p in errors_of(check_workflow(text).problems)]
+    assert [p.name for p in errors_of(check_workflow(text).problems)] == ["input-left-empty"]

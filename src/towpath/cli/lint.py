@@ -40,15 +40,15 @@ _COLOURS = {
     type=click.Choice(["text", "json", "sarif", "github"]),
     default="text",
     show_default=True,
-    help="How problems are written: for people, for programs, for code scanners, as annotations of a pull request.",
+    help="For people, for programs, for code scanners, or as annotations of a pull request.",
 )
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.pass_context
 def command(context: click.Context, targets: tuple[str, ...], form: str, *, strict: bool) -> None:
     """Say everything that is wrong with workflows and with towpath.yaml.
 
-    Without a name, the project around the current folder is read as a whole; `-` reads a workflow from standard input. The
-    exit code is 0 when there are no errors, and 1 otherwise.
+    Without a name, the project around the current folder is read as a whole; `-` reads a workflow from
+    standard input. The exit code is 0 when there are no errors, and 1 otherwise.
     """
     from towpath.definition.problems import errors_of, in_order  # noqa: PLC0415 - `tow --help` does not need it
 
@@ -118,17 +118,17 @@ class _Workbench:
 
     def check(self, target: str) -> Sequence[Problem]:
         """Everything that there is to say about one file."""
-        from towpath.definition import loader  # noqa: PLC0415 - `tow --help` does not need it
+        from towpath.definition import loader, projects, source  # noqa: PLC0415 - `tow --help` does not need it
 
         if target == STDIN:
-            content = sys.stdin.buffer.read(loader.source.FILE_BYTES_MAX + 1)
+            content = sys.stdin.buffer.read(source.FILE_BYTES_MAX + 1)
             folder = self._here
             checked = loader.check_workflow(
                 content, path=STDIN_NAME, project=self._project(folder), cards=self._actions(folder)
             )
             return checked.problems
         path = Path(target)
-        if path.name == loader.PROJECT_FILE:
+        if path.name == projects.PROJECT_FILE:
             return loader.check_project(path, path=_shown(path))[1]
         folder = loader.find_project_folder(path)
         return loader.check_workflow(

@@ -12,13 +12,16 @@ import click
 @click.argument("what", type=click.Choice(["workflow", "project"]), default="workflow")
 @click.option("--no-actions", is_flag=True, help="Leave out the actions of this project.")
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file, and not to the terminal."
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, and not to the terminal.",
 )
 def command(what: str, *, no_actions: bool, output: Path | None) -> None:
     """Print the JSON Schema of workflow files, or of towpath.yaml.
 
-    In VS Code, with the YAML extension: "yaml.schemas": {"./workflow.schema.json": "workflows/*.yaml"}. A first line
-    "# yaml-language-server: $schema=workflow.schema.json" does the same for one file and in other editors.
+    In VS Code, with the YAML extension: "yaml.schemas": {"./workflow.schema.json": "workflows/*.yaml"}. A
+    first line "# yaml-language-server: $schema=workflow.schema.json" does the same for one file and in other
+    editors.
     """
     text = json.dumps(_schema(what, with_actions=not no_actions), indent=2, ensure_ascii=False)
     if output is None:

@@ -1,7 +1,7 @@
 """Files in; a workflow or a project out, or every problem at once.
 
-A file goes through three gates: the text (`source`), the shape (`shape`) and the static checks (`checks`). What fails at one gate
-is told and cut out, and the rest goes on to the next, so one reading tells everything.
+A file goes through three gates: the text (`source`), the shape (`shape`) and the static checks (`checks`).
+What fails at one gate is told and cut out, and the rest goes on to the next, so one reading tells everything.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ def load_workflow(
     Args:
         content: a file, or the text itself.
         path: what problems call the file.
-        project: whose people, calendars, environments and other workflows may be named; without it they are not checked.
-        cards: the actions that exist; without them, actions are not checked.
+        project: whose people, calendars, environments and other workflows may be named; not checked without.
+        cards: the actions that exist; not checked without.
+
     """
     checked = check_workflow(content, path=path, project=project, cards=cards)
     if checked.workflow is None or errors_of(checked.problems):

@@ -1,8 +1,8 @@
 """What a workflow file says, as frozen values.
 
-Every key of the language is a field here and nowhere else: the JSON Schema, the language reference and the loader's
-"did you mean" are made from these classes. Text that may hold `${{ … }}` is kept as it was written; the checks compile it.
-Durations are seconds, sizes are bytes.
+Every key of the language is a field here and nowhere else: the JSON Schema, the language reference and the
+loader's "did you mean" are made from these classes. Text that may hold `${{ … }}` is kept as it was written;
+the checks compile it. Durations are seconds, sizes are bytes.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ Flag: TypeAlias = Annotated[bool, Strict()]
 """`true` or `false`; the text `yes` is neither."""
 Whole: TypeAlias = Annotated[int, Strict()]
 Number: TypeAlias = Annotated[float, Strict()]
-Share: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(100|[1-9]?[0-9])%$"), BeforeValidator(_static)]
+Share: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^(100|[1-9]?[0-9])%$"), BeforeValidator(_static)
+]
 """A part of all items, such as `10%`."""
 Duration: TypeAlias = Annotated[
     float,
@@ -96,7 +98,9 @@ Size: TypeAlias = Annotated[
 Id: TypeAlias = Annotated[
     str, StringConstraints(pattern=ID_PATTERN, max_length=ID_CHARS_MAX), BeforeValidator(_static)
 ]
-Condition: TypeAlias = Annotated[str, WithJsonSchema({"type": ["string", "boolean"], "description": "a CEL expression"})]
+Condition: TypeAlias = Annotated[
+    str, WithJsonSchema({"type": ["string", "boolean"], "description": "a CEL expression"})
+]
 """A bare CEL expression that is true or false."""
 Text: TypeAlias = str
 """Text that may hold `${{ … }}`."""
@@ -175,7 +179,7 @@ class Retry(Part):
     max_delay: Duration = 300.0
     """The longest wait between two attempts."""
     jitter: Flag = True
-    """Whether the wait is drawn from the upper half of its length, so that many retries do not come at once."""
+    """Whether the wait is drawn from the upper half of its length: many retries do not come at once."""
     when: BareCondition | None = None
     """Repeat only where this holds; reads `error`."""
 
@@ -250,7 +254,9 @@ class Step(Part):
     """Steps that recover from a failure; when they succeed, the scope goes on."""
     finally_: tuple[AnyStep, ...] = Field(default=(), alias="finally")
     """Steps that run at the end in any case."""
-    rollback: Annotated[tuple[AnyStep, ...], BeforeValidator(lambda v: [v] if isinstance(v, dict) else v)] = ()
+    rollback: Annotated[
+        tuple[AnyStep, ...], BeforeValidator(lambda v: [v] if isinstance(v, dict) else v)
+    ] = ()
     """A step, or a list of steps, that undoes this one."""
     idempotent: Flag | None = None
     """Whether running it twice is harmless. An action says so itself; a script is taken as not idempotent."""
@@ -291,7 +297,7 @@ class RunStep(Step):
     run: str
     """The script. Values reach it through `env` and `stdin`, never through expressions."""
     shell: str | tuple[str, ...] = "bash"
-    """`bash` (with -euo pipefail), `sh`, `python`, `pwsh`, or the words of a command that takes the script's file."""
+    """`bash` (with -euo pipefail), `sh`, `python`, `pwsh`, or the words of a command that takes the file."""
     stdin: Text | None = None
     """Text for standard input."""
     parse: Literal["json"] | None = None
@@ -472,7 +478,7 @@ class EachStep(Step):
     as_: Id = Field(default="item", alias="as")
     """The item's name in the body."""
     max_parallel: Whole | None = Field(default=None, ge=1)
-    """How many items may run at the same time; all of a batch where it is not said, up to the engine's limit."""
+    """Items that may run at the same time; all of a batch where it is not said, up to the engine's limit."""
     batch: Annotated[tuple[BatchSize, ...], Field(min_length=1)] | BatchSize | None = None
     """Sizes of the batches, as numbers or percentages of all items; the last size repeats."""
     max_failures: Annotated[Whole, Field(ge=0)] | Share = 0
@@ -639,7 +645,9 @@ class Workflow(Part):
     """What people are shown."""
     description: str | None = None
     """What it does, when to use it."""
-    kind: Literal["deployment", "provisioning", "incident", "maintenance", "request", "backup", "task"] = "task"
+    kind: Literal["deployment", "provisioning", "incident", "maintenance", "request", "backup", "task"] = (
+        "task"
+    )
     """What the runs count as in lists and measures."""
     environment: Text | None = None
     """The environment whose protection, secrets and windows apply to the whole run."""

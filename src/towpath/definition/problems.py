@@ -1,7 +1,8 @@
 """What is wrong with a file, said so that its author can mend it.
 
-A problem has a stable code, a place, the line itself and a way out. The loader gathers every problem of a file before it
-gives up, so the same values serve a terminal, an editor (JSON), a code scanner (SARIF) and the annotations of a pull request.
+A problem has a stable code, a place, the line itself and a way out. The loader gathers every problem of a
+file before it gives up, so the same values serve a terminal, an editor (JSON), a code scanner (SARIF) and the
+annotations of a pull request.
 """
 
 from __future__ import annotations
@@ -286,7 +287,7 @@ def _fold(word: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
-    """The help for an unknown *word*: the nearest known one, or *otherwise*, or a short list of what is known."""
+    """The help for an unknown *word*: the nearest known one, or *otherwise*, or a list of what is known."""
     names = sorted(set(known))
     nearest = closest(word, names)
     if nearest is not None:

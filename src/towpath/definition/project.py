@@ -1,7 +1,8 @@
-"""What the project's own file, towpath.yaml, says: people, environments, calendars, secrets, channels, engine, limits, policies, access.
+"""What the project's own file says: people, environments, calendars, secrets, channels, engine, access.
 
-Everything is parsed and checked here, in one pass, so that a rota with an unknown person or a window in a time zone that does not
-exist is told when the file is written and not at three in the morning. Other rooms carry it out.
+Everything is parsed and checked here, in one pass, so that a rota with an unknown person or a window in a
+time zone that does not exist is told when the file is written and not at three in the morning. Other rooms
+carry it out.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def parse_clock(text: str) -> int:
 def parse_hours(text: object) -> object:
     """Spans of a day, such as `09:00-12:00, 13:00-17:30`; raises ValueError."""
     if not isinstance(text, str):
-        raise ValueError("is not a span of hours: write 09:00-17:00, or several with commas")
+        raise ValueError("is not a span of hours: write 09:00-17:00, or several with commas")  # noqa: TRY004 - pydantic's
     for span in text.split(","):
         start, dash, end = span.strip().partition("-")
         if not dash:
@@ -218,7 +219,7 @@ class Layer(Part):
     handover: Handover = "mon 09:00"
     """When a turn ends."""
     start: Date | None = None
-    """The day on which the first person's first turn starts; the first Monday of 2024 where it is not said."""
+    """The day on which the first person's first turn starts; 1 January 2024 where it is not said."""
     days: Days | None = None
     """The days of the week on which this rotation counts."""
     hours: Hours | None = None
@@ -337,7 +338,7 @@ class Environment(Part):
     freeze: Annotated[tuple[Id, ...], BeforeValidator(_listed)] = ()
     """Calendars whose freezes keep steps from starting."""
     secrets: Mapping[Id, str] = Field(default_factory=dict)
-    """Secrets that only steps in this environment get: the name in workflows, and the name at the provider."""
+    """Secrets that only steps in this environment get: their names in workflows and at the provider."""
     runs_on: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Labels that a worker has to have."""
     concurrency: Places | None = None

@@ -65,7 +65,7 @@ class Project:
 def find_project_folder(start: Path) -> Path:
     """The nearest folder upwards with a towpath.yaml, or *start* itself (its folder, when it is a file).
 
-    A workflow that stands in a folder `workflows` belongs to the folder above it, with or without a towpath.yaml.
+    A workflow in a folder `workflows` belongs to the folder above it, with or without a towpath.yaml.
     """
     here = start.absolute()
     folder = here if here.is_dir() else here.parent

@@ -1,8 +1,9 @@
 """The JSON Schema of workflow files and of towpath.yaml, made from the models.
 
-Editors complete from it, so it is shaped for them: every kind of step is a closed object with its own keys, said once under `Step`;
-every kind of trigger is a key of one object; a key that may be short or long (`rollback`, `check`) says both. What a schema
-cannot say (names in expressions, order, calls) the loader says.
+Editors complete from it, so it is shaped for them: every kind of step is a closed object with its own keys,
+said once under `Step`; every kind of trigger is a key of one object; a key that may be short or long
+(`rollback`, `check`) says both. What a schema cannot say (names in expressions, order, calls) the loader
+says.
 """
 
 from __future__ import annotations
@@ -71,7 +72,10 @@ def project_schema() -> Json:
     definitions["Provider"]["minProperties"] = 1
     definitions["Provider"]["maxProperties"] = 1
     definitions["Secrets"]["properties"]["providers"]["items"] = {
-        "anyOf": [{"enum": [kind for kind in kinds if kind not in ("file", "vault")]}, {"$ref": "#/$defs/Provider"}]
+        "anyOf": [
+            {"enum": [kind for kind in kinds if kind not in ("file", "vault")]},
+            {"$ref": "#/$defs/Provider"},
+        ]
     }
     return schema
 
@@ -92,7 +96,7 @@ def _made_from(cls: type[BaseModel], name: str, title: str) -> Json:
 
 
 def _clean(value: Any, *, named: bool = False) -> Any:  # noqa: ANN401 - nested JSON
-    """A schema without the noise: no made-up titles, no `null` for keys that are simply left out, steps by reference."""
+    """A schema without the noise: no made-up titles, no `null` for keys left out, steps by reference."""
     if isinstance(value, list):
         return [_clean(item) for item in value]
     if not isinstance(value, dict):
@@ -124,7 +128,11 @@ _NOISE = frozenset({"title", "discriminator"})
 
 def _is_step_union(value: Json) -> bool:
     choices = value.get("oneOf")
-    return isinstance(choices, list) and len(choices) == len(model.STEP_CLASSES) and {"$ref": "#/$defs/RunStep"} in choices
+    return (
+        isinstance(choices, list)
+        and len(choices) == len(model.STEP_CLASSES)
+        and {"$ref": "#/$defs/RunStep"} in choices
+    )
 
 
 # --- steps ---
@@ -135,7 +143,9 @@ def _step(definitions: Json) -> Json:
         "title": "A step",
         "description": f"Exactly one of {', '.join(model.STEP_KINDS)} says what it does.",
         "type": "object",
-        "oneOf": [{"$ref": f"#/$defs/{cls.__name__}"} for cls in model.STEP_CLASSES if cls.__name__ in definitions],
+        "oneOf": [
+            {"$ref": f"#/$defs/{cls.__name__}"} for cls in model.STEP_CLASSES if cls.__name__ in definitions
+        ],
     }
 
 
@@ -212,13 +222,18 @@ def _trigger() -> tuple[Json, Json]:
         "additionalProperties": False,
         "oneOf": [{"required": [kind]} for kind in kinds],
     }
-    return {"title": "A trigger", "description": "What starts the workflow.", "anyOf": [{"enum": bare}, entry]}, definitions
+    return {
+        "title": "A trigger",
+        "description": "What starts the workflow.",
+        "anyOf": [{"enum": bare}, entry],
+    }, definitions
 
 
 _WITH_SETTINGS = tuple(
     cls
     for cls in dict.fromkeys(triggers.TRIGGER_CLASSES.values())
-    if cls in (triggers.Schedule, triggers.Webhook) or any(info.is_required() for info in cls.model_fields.values())
+    if cls in (triggers.Schedule, triggers.Webhook)
+    or any(info.is_required() for info in cls.model_fields.values())
 )
 """Triggers that mean nothing without their settings."""
 
@@ -278,13 +293,15 @@ def _then(cards: ActionCards, name: str) -> Json:
     if required:
         given["required"] = required
     then: Json = {"properties": {"with": given}}
-    return {**then, "required": ["with"]} if required else then
+    if required:
+        then["required"] = ["with"]
+    return then
 
 
 def _or_expression(schema: Json) -> Json:
     """A value of a given type may also be an expression that gives one."""
     definitions = schema.pop("$defs", None)
-    inlined = _inline(schema, definitions or {}, depth=0)
+    inlined: Json = _inline(schema, definitions or {}, depth=0)
     if inlined.get("type") in ("string", None) and "enum" not in inlined and "pattern" not in inlined:
         return inlined
     return {"anyOf": [inlined, {"type": "string", "pattern": _OPEN}]}

@@ -1,10 +1,11 @@
 """From plain values to a model, with every error in our own words and at its place.
 
-The idea. Pydantic finds everything that is wrong in one pass and says where as a *location*: keys, positions and, between them, labels of
-the branches of unions. `_read_location` follows the data along a location, so labels fall out. Of a union's branches only the one that the
-author meant is told. Then the wrong parts are cut out (a key goes, a step that cannot be saved becomes a stand-in that keeps its id)
-and the rest is validated again, until what remains is sound: the static checks run on it, and a typing error in line 3 does not
-hide a wrong name in line 40. What was cut is remembered, so that nothing is told about it twice.
+The idea. Pydantic finds everything that is wrong in one pass and says where as a *location*: keys, positions
+and, between them, labels of the branches of unions. `_read_location` follows the data along a location, so
+labels fall out. Of a union's branches only the one that the author meant is told. Then the wrong parts are
+cut out (a key goes, a step that cannot be saved becomes a stand-in that keeps its id) and the rest is
+validated again, until what remains is sound: the static checks run on it, and a typing error in line 3 does
+not hide a wrong name in line 40. What was cut is remembered, so that nothing is told about it twice.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def shape(cls: type[ModelT], source: Source) -> Shaped[ModelT]:
 
 
 def shape_part(cls: type[ModelT], source: Source, data: object, at: DataPath) -> Shaped[ModelT]:
-    """The model *cls* of *data*, which stands at the path *at* of the file; paths in the answer start there."""
+    """The model *cls* of *data*, which stands at the path *at*; paths in the answer start there."""
     return _Shaper(cls, source, data, (), at=at).shape()
 
 
@@ -65,7 +66,13 @@ class _Shaper(Generic[ModelT]):
     """One file on its way into a model."""
 
     def __init__(
-        self, cls: type[ModelT], source: Source, data: Any, broken: Iterable[DataPath], *, at: DataPath = ()
+        self,
+        cls: type[ModelT],
+        source: Source,
+        data: Any,  # noqa: ANN401 - JSON values
+        broken: Iterable[DataPath],
+        *,
+        at: DataPath = (),
     ) -> None:
         self._at = at
         self._cls = cls
@@ -143,7 +150,7 @@ class _Shaper(Generic[ModelT]):
             if isinstance(parent, dict) and path[-1] in parent:
                 del parent[path[-1]]
                 return
-            # A list goes as a whole, since its later items would change their places; so does what lacks a key.
+            # A list goes as a whole: its later items would change their places. So does what lacks a key.
             path = path[:-1]
         for key, value in REQUIRED.items():
             if key in self._cls.model_fields and key not in self._data:
@@ -168,7 +175,7 @@ def _stand_in_for(was: object) -> dict[str, object]:
     return {"run": ":", "id": name} if keeps else {"run": ":"}
 
 
-def _value_at(data: Any, path: DataPath) -> Any:  # Any: JSON values
+def _value_at(data: Any, path: DataPath) -> Any:  # noqa: ANN401 - JSON values
     for part in path:
         if isinstance(data, dict):
             data = data.get(part)
@@ -438,7 +445,10 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
     r"^/[A-Za-z0-9_./-]*$": ("a path", "it starts with `/`: /deploy"),
     r"^/[a-z0-9_-]+$": ("a slash command", "it starts with `/`: /deploy"),
     r"^[^@\s]+@[^@\s]+$": ("a mail address", "write name@example.org"),
-    r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$": ("a name", "letters, digits and `_.@-`, starting with a letter or digit"),
+    r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$": (
+        "a name",
+        "letters, digits and `_.@-`, starting with a letter or digit",
+    ),
     r"^(\*|[a-z][a-z_]*(\.(\*|[a-z][a-z_]*))?)$": ("a permission", "write run.start, run.* or *"),
     r"^(100|[1-9]?[0-9])%$": ("a number or a percentage", "write 2 or 10%"),
     r"^(100|[1-9][0-9]?)%$": ("a number or a percentage", "write 2 or 10%"),
@@ -675,7 +685,7 @@ _LIMITS = {
 }
 
 
-def describe(value: object) -> str:
+def describe(value: object) -> str:  # noqa: PLR0911 - one answer for each kind of value
     """A value as a message shows it."""
     match value:
         case None:

@@ -1,15 +1,17 @@
 """Text in, a tree in which every key and value knows its place out.
 
-The idea. YAML is read as a flat stream of events, never by a function that calls itself, and the tree is built from the
-events with a stack of our own. Depth, number and length are counted as the events go by, so a hostile file is refused after its
-first few hundred bytes, whatever its size: nothing recursive ever sees it. What the language leaves out (tags,
-anchors, aliases, merge keys, a second document) is told and passed over, so that the rest of the file is still checked.
+The idea. YAML is read as a flat stream of events, never by a function that calls itself, and the tree is
+built from the events with a stack of our own. Depth, number and length are counted as the events go by, so a
+hostile file is refused after its first few hundred bytes, whatever its size: nothing recursive ever sees it.
+What the language leaves out (tags, anchors, aliases, merge keys, a second document) is told and passed over,
+so that the rest of the file is still checked.
 
-Scalars are read by the YAML 1.2 core schema: `on`, `no`, `22:30` and `2026-01-01` are text. Positions are offsets into the
-text; lines and columns are computed only for what is shown.
+Scalars are read by the YAML 1.2 core schema: `on`, `no`, `22:30` and `2026-01-01` are text. Positions are
+offsets into the text; lines and columns are computed only for what is shown.
 
-Where the parser itself gives up for one of a few common slips (an expression without quotes, a tab, a second `: `), the slip is told, painted
-over with harmless characters of the same width, and the text is read again: one slip does not hide the other problems.
+Where the parser itself gives up for one of a few common slips (an expression without quotes, a tab, a second
+`: `), the slip is told, painted over with harmless characters of the same width, and the text is read again:
+one slip does not hide the other problems.
 """
 
 from __future__ import annotations
@@ -140,7 +142,8 @@ class Source:
     def find(self, path: DataPath) -> tuple[Node | None, Scalar | None]:
         """The deepest value on *path* that exists, and the key that it stands under.
 
-        A position that points into something that is no list is passed over: a single step is written where a list may be.
+        A position that points into something that is no list is passed over: a single step may be written
+        where a list is taken.
         """
         node: Node | None = self.root
         key: Scalar | None = None
@@ -216,7 +219,7 @@ def read_source(content: bytes | str, *, path: str) -> Source:
     return source
 
 
-def to_data(node: Node) -> Any:  # Any: JSON values, which have no frozen type of their own
+def to_data(node: Node) -> Any:  # noqa: ANN401 - JSON values have no type of their own
     """The plain values of a tree; its depth was checked when it was built."""
     match node:
         case Scalar():
@@ -314,7 +317,7 @@ def _check_characters(source: Source) -> bool:
 # --- events to a tree ---------------------------------------------------------------------------------------
 
 
-class _Unreadable(Exception):  # noqa: N818 - not an error of its own: the problem is told already
+class _Unreadable(Exception):
     """The rest of the file cannot be read; the problem has been told."""
 
 
@@ -458,7 +461,7 @@ class _Builder:
         broken = broken or any(first < end and start < last for first, last in self._painted)
         self._add(Scalar(start, end, text, value, style, broken))
 
-    def _resolve(self, text: str, start: int, end: int) -> str | int | float | bool | None | _Broken:
+    def _resolve(self, text: str, start: int, end: int) -> str | int | float | bool | _Broken | None:
         value = resolve_plain(text)
         if isinstance(value, Ambiguous):
             self._source.tell("ambiguous-number", value.why, start, end, help=value.help)
@@ -637,7 +640,7 @@ class Ambiguous:
     help: str
 
 
-def resolve_plain(text: str) -> str | int | float | bool | None | Ambiguous:
+def resolve_plain(text: str) -> str | int | float | bool | Ambiguous | None:  # noqa: PLR0911 - a table of forms
     """The value of a scalar without quotes, by the YAML 1.2 core schema."""
     if text in _WORDS:
         return _WORDS[text]
@@ -646,9 +649,9 @@ def resolve_plain(text: str) -> str | int | float | bool | None | Ambiguous:
     if _INTEGER.fullmatch(text):
         return _integer(text)
     if _OCTAL.fullmatch(text):
-        return _bounded(text, int(text[2:], 8))
+        return _bounded(text, int(text, 8))
     if _HEXADECIMAL.fullmatch(text):
-        return _bounded(text, int(text[2:], 16))
+        return _bounded(text, int(text, 16))
     if _FLOAT.fullmatch(text):
         number = float(text)
         return number if abs(number) != float("inf") else _too_big(text)
@@ -730,9 +733,11 @@ def _place_of(error: yaml.MarkedYAMLError, text: str) -> int:
     """Where the slip is: where something was opened says more than where the parser noticed."""
     mark, opened = error.problem_mark or error.context_mark, error.context_mark
     problem = error.problem or ""
-    if mark is not None and opened is not None and opened.line != mark.line:
-        if any(words in problem for words in ("unexpected end of stream", "expected ',' or", "expected ':'")):
-            mark = opened
+    is_opened = any(
+        words in problem for words in ("unexpected end of stream", "expected ',' or", "expected ':'")
+    )
+    if is_opened and mark is not None and opened is not None and opened.line != mark.line:
+        mark = opened
     return min(mark.index, len(text)) if mark is not None else 0
 
 
@@ -791,7 +796,7 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'" if len(value) <= _SHOWN_CHARS * 2 else "'…'"
 
 
-def _explain(character: str, problem: str, context: str) -> tuple[str, str]:
+def _explain(character: str, problem: str, context: str) -> tuple[str, str]:  # noqa: PLR0911 - a table
     """The parser's words in ours, and what to do."""
     if "unexpected end of stream" in problem and "quoted" in context:
         return "a quoted text does not end", "close the quotes"
@@ -823,8 +828,8 @@ _ESCAPE_DIGITS = {"x": 2, "u": 4, "U": 8}
 def _alignment(text: str, node: Scalar) -> Sequence[int]:
     """For each character of a scalar's value its offset in the file, and one more for its end.
 
-    Block scalars lose their indentation, quoted ones their escapes, folded ones their line ends: walking both texts side by
-    side finds every character again.
+    Block scalars lose their indentation, quoted ones their escapes, folded ones their line ends: walking both
+    texts side by side finds every character again.
     """
     position = node.start
     if node.style in ("'", '"'):

@@ -1,7 +1,8 @@
 """What starts a workflow: the shapes of the entries of `on:`.
 
-An entry is a bare kind (`- manual`) or a mapping with exactly one kind (`- schedule: {…}`), and beside it `if`, `inputs`, `dedupe`
-and `debounce`. The kinds stand in one table; the loader, the schema and the docs read it.
+An entry is a bare kind (`- manual`) or a mapping with exactly one kind (`- schedule: {…}`), and beside it
+`if`, `inputs`, `dedupe` and `debounce`. The kinds stand in one table; the loader, the schema and the docs
+read it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from towpath.definition.model import (
     Part,
     Text,
     Value,
-    Whole,
 )
 from towpath.definition.project import TimeZone
 
@@ -87,7 +87,7 @@ def parse_cron(text: object) -> str:
     fields = text.split()
     if len(fields) != len(_CRON_FIELDS):
         raise ValueError(
-            f"is not a cron expression: it has {len(fields)} fields instead of five (minute, hour, day, month, weekday)"
+            f"is not a cron expression: {len(fields)} fields, not five (minute, hour, day, month, weekday)"
         )
     for known, written in zip(_CRON_FIELDS, fields, strict=True):
         _check_cron_field(known, written)
@@ -375,8 +375,9 @@ class RunEnded(Part):
 
 
 _GITHUB = (
-    "push", "pull_request", "pull_request_review", "tag", "release", "issues", "issue_comment", "workflow_run",
-    "check_suite", "deployment", "deployment_status", "create", "delete", "repository_dispatch",
+    "push", "pull_request", "pull_request_review", "tag", "release", "issues", "issue_comment",
+    "workflow_run", "check_suite", "deployment", "deployment_status", "create", "delete",
+    "repository_dispatch",
 )  # fmt: skip
 _GITLAB = ("push", "merge_request", "tag", "release", "issue", "note", "pipeline", "job", "deployment")
 _GITEA = ("push", "pull_request", "tag", "release", "issues", "issue_comment", "create", "delete")
@@ -439,9 +440,9 @@ class Trigger:
 def entry_model(kind: str) -> type[Options]:
     """The model of a whole entry with this kind: its settings under the kind's name, and the options."""
     cls = TRIGGER_CLASSES[kind]
-    # A kind without a value (`- schedule:`) has no settings; whether that is enough is the settings' own business.
+    # A kind without a value (`- schedule:`) has no settings; whether that is enough they say themselves.
     annotation: Any = Annotated[  # Any: a type made here has no name for the checker
-        cls,  # type: ignore[valid-type]  # the same
+        cls,
         BeforeValidator(lambda value: {} if value is None else value),
     ]
     return create_model(

@@ -1,4 +1,4 @@
-"""What is called: actions with their `with`, other workflows with theirs, and workflows that call each other in a circle."""
+"""What is called: actions with their `with`, other workflows with theirs, and circles of calls."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def schema_mismatch(schema: Mapping[str, object], value: object) -> str | None:
 
 
 def _template_mismatch(schema: Mapping[str, object], text: str) -> str | None:
-    """A text with an expression in it is text; one that is a whole expression is what the expression gives."""
+    """Text around an expression makes text of it; a whole expression is what the expression gives."""
     try:
         template = expressions.parse_template(text, names=expressions.DYNAMIC)
     except ExpressionError:

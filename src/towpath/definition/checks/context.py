@@ -1,4 +1,4 @@
-"""What every check works on: the sound part of a file, laid out step by step, and a place to tell problems."""
+"""What every check works on: the sound part of a file, laid out step by step, and where problems are told."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Bench:
         start, end = self.source.key_span(path) if of_key else self.source.value_span(path)
         self.problems.append(self.source.problem(name, message, start, end, help=help))
 
-    def tell_inside(
+    def tell_inside(  # noqa: PLR0913 - a problem is a wide value, and all but three parts are named
         self,
         name: str,
         message: str,

@@ -27,7 +27,7 @@ def _check_count(context: Context, place: Place, step: model.EachStep) -> None:
     if isinstance(step.each, model.Matrix):
         lists = [values for values in step.each.matrix.values() if isinstance(values, tuple)]
         count = math.prod(len(values) for values in lists) if lists else 0
-        shape = " × ".join(str(len(values)) for values in lists)
+        shape = " by ".join(str(len(values)) for values in lists)
         empty = [name for name, values in step.each.matrix.items() if values == ()]
         if empty:
             path = (*place.path, "each", "matrix", empty[0])
@@ -39,7 +39,7 @@ def _check_count(context: Context, place: Place, step: model.EachStep) -> None:
         context.tell(
             "too-many-items",
             f"the loop has {shape} = {count:,} items; the limit EACH_ITEMS_MAX is {EACH_ITEMS_MAX:,}"
-            if "×" in shape
+            if " by " in shape
             else f"the loop has {count:,} items; the limit EACH_ITEMS_MAX is {EACH_ITEMS_MAX:,}",
             (*place.path, "each"),
             of_key=True,

@@ -1,14 +1,15 @@
 """What an expression may name at its spot, and of which type it is.
 
-Names are laid out as small trees: a leaf has a type and is open below where its type says nothing more (`dyn`, `map`); a branch lists what there
-is and is closed. A reference walks such a tree word by word, so the first word that leads nowhere is known, with those it
-could have been.
+Names are laid out as small trees: a leaf has a type and is open below where its type says nothing more
+(`dyn`, `map`); a branch lists what there is and is closed. A reference walks such a tree word by word, so the
+first word that leads nowhere is known, with those it could have been.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 from towpath.definition import model
@@ -157,13 +158,16 @@ def _item_names(context: Context) -> dict[str, str]:
     return {place.step.as_: place.name() for place in loops if isinstance(place.step, model.EachStep)}
 
 
+_OWN = "is there in `success_when` and in a step's `outputs`"
+
+
 def _elsewhere(word: str) -> str:
     """What to say of a name that exists, but not here."""
     return {
         "error": "`error` is there in `catch`, `on_failure`, `finally`, `rollback` and in `retry: {when: …}`",
         "step": "`step` is there in `rollback`",
-        "outputs": "`outputs` is there in `success_when` and in a step's `outputs`; elsewhere write steps.ID.outputs",
-        "stdout": "`stdout` is there in `success_when` and in a step's `outputs`; elsewhere write steps.ID.outputs.stdout",
+        "outputs": f"`outputs` {_OWN}; elsewhere write steps.ID.outputs",
+        "stdout": f"`stdout` {_OWN}; elsewhere write steps.ID.outputs.stdout",
         "index": "`index` is there inside `each` and `repeat`",
         "item": "`item` is there inside `each`",
         "steps": "steps have not run yet when this is worked out",
@@ -223,7 +227,7 @@ def _roots(context: Context, spot: Spot) -> Iterator[tuple[str, Tree]]:
 def _items(place: Place) -> Iterator[tuple[str, Tree]]:
     """The `as` names and `index` of the loops around a place, the innermost last."""
     chain = place.chain()
-    for outer, inner in zip(chain, chain[1:], strict=False):
+    for outer, inner in pairwise(chain):
         if outer.kind in ("each", "repeat") and inner.slot in ("steps", "repeat"):
             yield "index", "int"
             if isinstance(outer.step, model.EachStep):
@@ -300,7 +304,7 @@ def outputs_of(context: Context, place: Place) -> Tree:
     return {**own, **dict.fromkeys(declared, "dyn")}
 
 
-def _kind_outputs(context: Context, place: Place) -> Tree:
+def _kind_outputs(context: Context, place: Place) -> Tree:  # noqa: PLR0911 - one answer for each kind
     match place.step:
         case model.RunStep() as step:
             return {**SCRIPT_OUTPUTS, "json": "dyn"} if step.parse == "json" else SCRIPT_OUTPUTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from towpath.definition import model
 from towpath.definition.checks.context import Context, Place
@@ -261,11 +262,7 @@ _NO_END = {
 def _check_end(context: Context, place: Place) -> None:
     chain = place.chain()
     around = [step.slot for step in chain]
-    around += [
-        "each"
-        for outer, inner in zip(chain, chain[1:], strict=False)
-        if outer.kind == "each" and inner.slot == "steps"
-    ]
+    around += ["each" for outer, inner in pairwise(chain) if outer.kind == "each" and inner.slot == "steps"]
     wrong = next((where for where in _NO_END if where in around), None)
     if wrong is not None:
         context.tell(

@@ -56,7 +56,9 @@ def _check_policies(context: Context, project: Project) -> None:
                 "unknown-policy",
                 f"the project has no policy `{name}`",
                 ("policies", position),
-                help=did_you_mean(name, known, otherwise=f"write it in {project.file.policies.folder}/{name}.rego"),
+                help=did_you_mean(
+                    name, known, otherwise=f"write it in {project.file.policies.folder}/{name}.rego"
+                ),
             )
 
 

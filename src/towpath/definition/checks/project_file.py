@@ -46,12 +46,20 @@ def _principals(file: ProjectFile) -> Iterator[tuple[DataPath, str]]:
     for name, group in people.groups.items():
         for position, member in enumerate(group.members):
             yield ("people", "groups", name, "members", position), member
-    for name, rota in people.on_call.items():
+    yield from _on_call(file)
+    yield from _granted(file)
+
+
+def _on_call(file: ProjectFile) -> Iterator[tuple[DataPath, str]]:
+    for name, rota in file.people.on_call.items():
         for layer, rotation in enumerate(rota.rotations):
             for position, person in enumerate(rotation.people):
                 yield ("people", "on_call", name, "rotations", layer, "people", position), person
         for position, override in enumerate(rota.overrides):
             yield ("people", "on_call", name, "overrides", position, "who"), override.who
+
+
+def _granted(file: ProjectFile) -> Iterator[tuple[DataPath, str]]:
     for name, environment in file.environments.items():
         if environment.approval is not None:
             for position, person in enumerate(environment.approval.who):
@@ -129,7 +137,7 @@ def _check_channels(bench: Bench, file: ProjectFile) -> None:
         if channel.kind in _NEEDS_URL and channel.url is None and channel.secret is None:
             bench.tell(
                 "keys-go-together",
-                f"{article(channel.kind)} `{channel.kind}` channel needs `url`, or `secret` with the URL in it",
+                f"{article(channel.kind)} `{channel.kind}` channel needs `url`, or `secret` with the URL",
                 path,
                 of_key=True,
                 help="add url: https://…",

@@ -1,9 +1,10 @@
 """Where a step may be read from.
 
-The idea. Every step has a way from the root: pairs of a list and a position. Where the ways of the reader and of the step that
-is read part decides everything: in a sequence the earlier one is there, in `parallel` only what is needed is, the
-branches of a `choose` exclude each other, a handler comes after the body. From there down to the step that is read, a loop
-shows only its `items`, and steps that run only before a scope stops are never there for what comes after it.
+The idea. Every step has a way from the root: pairs of a list and a position. Where the ways of the reader and
+of the step that is read part decides everything: in a sequence the earlier one is there, in `parallel` only
+what is needed is, the branches of a `choose` exclude each other, a handler comes after the body. From there
+down to the step that is read, a loop shows only its `items`, and steps that run only before a scope stops are
+never there for what comes after it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 
 from towpath.definition.checks.context import HANDLERS, Place
 
@@ -142,16 +144,17 @@ def _below(
 ) -> Refusal | None:
     """From a step that is there down to one inside it.
 
-    With *from_inside*, the reader is the first step of the chain and looks at its own body, as the `until` of a `repeat` does.
+    With *from_inside*, the reader is the first step of the chain and looks at its own body, as the `until`
+    of a `repeat` does.
     """
-    for position, (outer, inner) in enumerate(zip(chain, chain[1:], strict=False)):
+    for position, (outer, inner) in enumerate(pairwise(chain)):
         if outer.kind == "each" and inner.slot == "steps":
             return _inside_loop(outer, inner, target)
         never = inner.slot in ("on_failure", "rollback")
         if (reader_comes_after and never) or (from_inside and position == 0 and inner.slot in HANDLERS):
             return Refusal(
                 name="step-elsewhere",
-                message=f"`{target.id}` runs in `{inner.slot}` of {outer.name()}: this place is not reached after it",
+                message=f"`{target.id}` runs in `{inner.slot}` of {outer.name()}: nothing here runs after it",
                 help="steps of `catch` and `finally` can be read afterwards",
             )
     return None
@@ -167,6 +170,6 @@ def _inside_loop(loop: Place, inner: Place, target: Place) -> Refusal:
         advice = f"give the loop an `id`; then {advice}"
     return Refusal(
         name="step-inside-loop",
-        message=f"`{target.id}` runs once for each item of {loop.name()}: from outside there is not one of it",
+        message=f"`{target.id}` runs once for each item of {loop.name()}: seen from outside, there are many",
         help=advice,
     )

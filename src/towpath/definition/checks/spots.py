@@ -1,7 +1,7 @@
 """Every place in a file where an expression may stand: which names it sees, and when it is worked out.
 
-One table for each kind of step; the checks walk it, and so can the docs. A text that is in no table is fixed when the file
-loads.
+One table for each kind of step; the checks walk it, and so can the docs. A text that is in no table is fixed
+when the file loads.
 """
 
 from __future__ import annotations
@@ -152,6 +152,11 @@ def _nested_spots(place: Place) -> Iterator[Spot]:
         yield _spot(place, rule, (*place.path, "retry", "when"), step.retry.when)
     if step.check is not None:
         yield from _check_spots(place, step.check)
+    yield from _kind_spots(place)
+
+
+def _kind_spots(place: Place) -> Iterator[Spot]:
+    step = place.step
     match step:
         case model.WaitStep():
             yield from _wait_spots(place, step)

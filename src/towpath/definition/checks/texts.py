@@ -1,4 +1,4 @@
-"""Every expression of the file: its grammar, its names, its types, its secrets; and texts that take no expression."""
+"""Every expression of the file: grammar, names, types, secrets; and texts that take no expression."""
 
 from __future__ import annotations
 
@@ -200,10 +200,10 @@ def _check_wanted(context: Context, spot: Spot, result: str | None) -> None:
         return
     outer = result.split("(")[0] if result else "string"
     if outer not in (*spot.wants, "dyn"):
-        key = spot.path[-1]
+        key, wanted = spot.path[-1], " or ".join(f"a {want}" for want in spot.wants)
         context.tell(
             "expression-type",
-            f"`{key}` needs {' or '.join(f'a {want}' for want in spot.wants)}, not {_TYPE_WORDS.get(outer, outer)}",
+            f"`{key}` needs {wanted}, not {_TYPE_WORDS.get(outer, outer)}",
             spot.path,
             help="a value that is one whole `${{ … }}` keeps its type" if result is None else "",
         )
@@ -287,7 +287,7 @@ def _check_script(
 
 
 def _variable_names(inside: Sequence[str], env: dict[str, object]) -> dict[str, str]:
-    """An environment variable for each expression: one that is there already, or one named after its last word."""
+    """An environment variable for each expression: one that is there, or one named after its last word."""
     given = {str(value).strip(): name for name, value in env.items()}
     names: dict[str, str] = {}
     taken = set(env)

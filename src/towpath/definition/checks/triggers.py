@@ -1,4 +1,4 @@
-"""The entries of `on`: their shapes, what goes together in them, and whether every required input gets a value."""
+"""The entries of `on`: shapes, what goes together in them, and whether every required input gets a value."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _check_keys(context: Context, path: DataPath, declared: model.Input) -> None
                 f"`{key}` is for {' and '.join(sorted(types))}; this is a {declared.type}",
                 (*path, key),
                 of_key=True,
-                help=f"write type: {sorted(types)[0]}, or remove it",
+                help=f"write type: {min(types)}, or remove it",
             )
     for low, high in (("minimum", "maximum"), ("min_length", "max_length")):
         smallest, largest = getattr(declared, low), getattr(declared, high)
