@@ -18,7 +18,7 @@ from towpath.store.journal import SqliteJournal
 from towpath.store.logs import LogReader, Logs
 from towpath.store.mailbox import SqliteMailbox
 from towpath.store.migrations import migrate
-from towpath.store.owners import SqliteOwners
+from towpath.store.owners import SqliteOwners, is_locked
 from towpath.store.queries import queries
 from towpath.store.reader import EVENT_PAGE_ROWS, SqliteReader
 from towpath.store.retention import Retention
@@ -144,8 +144,9 @@ def _prepare(folder: DataFolder) -> None:
     connection = connect(database)
     try:
         migrate(connection, database)
-        with explained(database):
-            _settle_log(connection)
+        if not any(is_locked(lock) for lock in folder.owners.glob("*.lock")):
+            with explained(database):
+                _settle_log(connection)
     finally:
         connection.close()
 
@@ -153,8 +154,8 @@ def _prepare(folder: DataFolder) -> None:
 def _settle_log(connection: sqlite3.Connection) -> None:
     """Move an old write-ahead log into the database file before anything is added to it.
 
-    After a failed sync the kernel may show what the disk does not hold. Written again and synced, it is held;
-    a log in use by another living process is left alone, for that process has not failed.
+    After a failed sync the kernel may show what the disk does not hold. Written again and synced, it is held.
+    While another process drives runs its log is left alone, for that process has not failed.
     """
     connection.execute(f"PRAGMA busy_timeout = {SETTLE_MILLISECONDS_MAX}")
     try:

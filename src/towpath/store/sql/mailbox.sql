@@ -13,7 +13,7 @@ INSERT INTO mailbox (run, posted_at, stimulus) VALUES (?, ?, ?);
 -- name: waiting_for_owner
 -- The messages for the runs of an owner, oldest first.
 SELECT mailbox.id, mailbox.run, mailbox.posted_at, mailbox.stimulus, mailbox.taken_at, mailbox.reply
-FROM mailbox JOIN runs ON runs.number = mailbox.run
+FROM mailbox INDEXED BY mailbox_waiting JOIN runs ON runs.number = mailbox.run
 WHERE mailbox.taken_at IS NULL AND runs.owner = ?
 ORDER BY mailbox.id LIMIT ?;
 

@@ -67,12 +67,12 @@ SELECT number FROM runs;
 DELETE FROM mailbox WHERE taken_at < ?;
 
 -- name: forget_owners
--- Delete the owners that said goodbye long ago and own nothing.
-DELETE FROM owners WHERE left_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.owner = owners.id);
+-- Delete the owners that said goodbye long ago and own no open run.
+DELETE FROM owners WHERE left_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.owner = owners.id AND ended_at IS NULL);
 
 -- name: silent_owners
--- The owners that own nothing and never said goodbye.
-SELECT id FROM owners WHERE left_at IS NULL AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.owner = owners.id);
+-- The owners that own no open run and never said goodbye.
+SELECT id FROM owners WHERE left_at IS NULL AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.owner = owners.id AND ended_at IS NULL);
 
 -- name: forget_owner
 -- Delete an owner.

@@ -62,7 +62,8 @@ CREATE UNIQUE INDEX runs_start_key ON runs (start_key) WHERE start_key IS NOT NU
 CREATE INDEX runs_status     ON runs (status, number);
 CREATE INDEX runs_workflow   ON runs (workflow, number);
 CREATE INDEX runs_definition ON runs (definition);
-CREATE INDEX runs_open       ON runs (owner, number)      WHERE ended_at IS NULL;
+CREATE INDEX runs_open       ON runs (number)             WHERE ended_at IS NULL;
+CREATE INDEX runs_of_owner   ON runs (owner, number)      WHERE ended_at IS NULL;
 CREATE INDEX runs_slots      ON runs (slot_group, number) WHERE ended_at IS NULL AND slot_group IS NOT NULL;
 CREATE INDEX runs_origin     ON runs (origin)             WHERE origin IS NOT NULL;
 
