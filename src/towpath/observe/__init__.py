@@ -1,0 +1,1 @@
+"""WHAT WE SEE: views of the journal; they read it and never write."""
