@@ -691,13 +691,25 @@ def command(known: click.Command, context: click.Context, *, depth: int) -> Iter
     """The section of one command, and those of the commands below it."""
     yield f"{'#' * depth} `{context.command_path}` {{#{context.command_path.replace(' ', '-')}}}"
     yield f"```text\n{' '.join(known.get_usage(context).split()).removeprefix('Usage: ')}\n```"
-    yield textwrap.dedent(known.help or "").replace("\b\n", "").strip()
+    yield from paragraphs(known.help or "")
     options = [each for each in known.params if isinstance(each, click.Option) and not each.hidden]
     if options:
         yield table(("option", "takes", "without it", "meaning"), [option(each, context) for each in options])
     if isinstance(known, click.Group):
         for name in known.list_commands(context):
             yield from command_of(known, name, context, depth=depth + 1)
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """The paragraphs of a help text; what click is told not to wrap is shown as it stands."""
+    import inspect
+
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        if paragraph.startswith("\b"):
+            shown = textwrap.dedent(paragraph.removeprefix("\b").strip("\n"))
+            yield f"```text\n{shown}\n```"
+        else:
+            yield " ".join(paragraph.split())
 
 
 def option(known: click.Option, context: click.Context) -> tuple[str, str, str, str]:
@@ -707,7 +719,7 @@ def option(known: click.Option, context: click.Context) -> tuple[str, str, str, 
     choices = known.type.choices if isinstance(known.type, click.Choice) else ()
     value = ", ".join(f"`{choice}`" for choice in choices) or known.make_metavar(context).lower()
     default = known.get_default(context) if takes_value else None
-    shown = "" if default is None or callable(default) or default in ((), "") else f"`{default}`"
+    shown = f"`{default}`" if isinstance(default, str | int | float) and default != "" else ""
     return names, value if takes_value else "", shown, known.help or ""
 
 

@@ -33,12 +33,15 @@ def backup(*, source: str, target: str) -> Backup:
     partial = Path(f"{target}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     partial.unlink(missing_ok=True)
-    with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as original,
-        closing(sqlite3.connect(partial)) as copy,
-    ):
-        original.backup(copy)
-    partial.rename(target)
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as original,
+            closing(sqlite3.connect(partial)) as copy,
+        ):
+            original.backup(copy)
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return Backup(path=target, bytes=Path(target).stat().st_size)
 
 
