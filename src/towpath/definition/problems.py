@@ -96,6 +96,7 @@ _TABLE = (
     _code(113, "nested-too-deep", "Blocks stand at most 16 levels deep."),
     _code(114, "bad-default", "A default does not fit its own type, values or limits."),
     _code(115, "ignored-key", "A key that changes nothing where it stands.", _WARNING),
+    _code(116, "outside-workspace", "A path of a step stays inside the workspace."),
     # 2xx: names and expressions
     _code(201, "duplicate-id", "A step's id is unique in the file."),
     _code(202, "unknown-name", "An expression uses a name that does not exist here."),

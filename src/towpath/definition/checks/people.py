@@ -19,6 +19,7 @@ def check_people(context: Context) -> None:
     """Tell principals, calendars, environments and policies that the project does not have."""
     project = context.project
     if project is None or not project.has_file:
+        _check_named_approvers(context)
         return
     file = project.file
     for path, name in _principals(context):
@@ -124,6 +125,27 @@ def _environments(context: Context) -> Iterator[tuple[DataPath, str]]:
             yield (*place.path, "environment"), name
 
 
+def _check_named_approvers(context: Context) -> None:
+    """Without a directory, a quorum can be judged where all approvers are named themselves."""
+    for place in context.places:
+        if not isinstance(place.step, model.ApproveStep) or place.stand_in:
+            continue
+        step = place.step
+        named = {*step.who, *(name for rung in step.escalate for name in rung.to)}
+        if all(name.startswith("user:") for name in named) and len(named) < step.quorum:
+            _tell_too_few(context, place, step.quorum, len(named))
+
+
+def _tell_too_few(context: Context, place: Place, quorum: int, possible: int) -> None:
+    context.tell(
+        "too-few-approvers",
+        f"`quorum` is {quorum}, and only {possible} may approve",
+        (*place.path, "who"),
+        of_key=True,
+        help="add people to the group, or ask another one",
+    )
+
+
 # --- who may approve ----------------------------------------------------------------------------------------
 
 
@@ -135,13 +157,7 @@ def _check_approvers(context: Context, place: Place, step: model.ApproveStep, fi
         return
     path = (*place.path, "who")
     if len(possible) < step.quorum:
-        context.tell(
-            "too-few-approvers",
-            f"`quorum` is {step.quorum}, and only {len(possible)} may approve",
-            path,
-            of_key=True,
-            help="add people to the group, or ask another one",
-        )
+        _tell_too_few(context, place, step.quorum, len(possible))
     elif step.four_eyes and len(possible) == 1:
         context.tell(
             "four-eyes-alone",

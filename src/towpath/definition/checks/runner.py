@@ -8,6 +8,7 @@ from towpath.definition import model
 from towpath.definition.actions import ActionCards
 from towpath.definition.checks import (
     calls,
+    forms,
     ids,
     keys,
     loops,
@@ -32,6 +33,7 @@ CHECKS: tuple[Callable[[Context], None], ...] = (
     triggers.check_triggers,
     ids.check_ids,
     keys.check_keys,
+    forms.check_forms,
     values.check_inputs,
     order.check_needs,
     order.check_reachable,
