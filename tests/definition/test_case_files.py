@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from definition_support import CARDS, FILES, PROJECTS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from towpath.definition import loader
 from towpath.definition.problems import CODES, Problem, errors_of, render_text, summary
@@ -59,6 +61,45 @@ def test_a_project_says_everything_that_is_wrong_with_it(
     problems = check_project_folder(Path())
 
     assert (folder / "expected.txt").read_text(encoding="utf-8") == said(problems)
+
+
+TEXTS = [file.read_text(encoding="utf-8") for file in CASES]
+EDITS = (
+    "",
+    "\n",
+    "  ",
+    "- ",
+    ": ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "'",
+    '"',
+    "null",
+    "5",
+    "${{ steps.a.outputs.b }}",
+    "run",
+    "if",
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(TEXTS),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 20), st.sampled_from(EDITS)), max_size=5),
+)
+def test_no_edit_of_a_file_breaks_the_loader(text: str, edits: list[tuple[float, int, str]]) -> None:
+    """Whatever is cut out of a file or put into it, the loader answers with problems whose lines are in it."""
+    for where, length, put in edits:
+        start = int(where * len(text))
+        text = text[:start] + put + text[start + length :]
+    checked = loader.check_workflow(text, path="f.yaml", cards=CARDS)
+    lines = checked.source.text.split("\n")
+
+    assert [p.excerpt for p in checked.problems] == [
+        lines[p.line - 1] if p.line else "" for p in checked.problems
+    ]
 
 
 def test_twelve_different_mistakes_are_told_in_one_go() -> None:
