@@ -23,7 +23,7 @@ from towpath.core import commands, stimuli
 from towpath.core.decide import Decision, advance, new_run
 from towpath.core.events import AnyEvent
 from towpath.core.plan import Plan
-from towpath.core.run import Micros, Path, Run, RunId
+from towpath.core.run import Error, Micros, Path, Run, RunId, RunStatus
 from towpath.definition import model
 from towpath.definition.inputs import complete_inputs
 from towpath.engines import contract, history, summaries
@@ -33,7 +33,7 @@ from towpath.engines.embedded import recovery
 from towpath.engines.embedded.mailroom import Mailroom
 from towpath.engines.embedded.timers import Timers
 from towpath.engines.performing import Order, Performer
-from towpath.errors import BugError, NotFound, Refused, TowpathError
+from towpath.errors import BugError, NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.store import encoding
 from towpath.store.contract import (
     Change,
@@ -61,11 +61,14 @@ OnSettled: TypeAlias = Callable[[Exception | None], None]
 class Drive:
     """One run that this process drives, as far as it is kept in memory."""
 
-    __slots__ = ("has_unsaved", "number", "run", "since", "watchers")
+    __slots__ = ("has_unsaved", "number", "run", "saved", "since", "watchers")
 
     def __init__(self, number: RunNumber, run: Run) -> None:
         self.number = number
         self.run = run
+        """With everything that was decided, durable or on its way."""
+        self.saved = run
+        """As far as it is durable: all that anybody is shown."""
         self.since: Micros = run.accepted_at
         """When the run came to its present status."""
         self.has_unsaved = 0
@@ -102,7 +105,6 @@ class EmbeddedEngine:
         self._tasks: dict[tuple[RunNumber, Path], asyncio.Task[None]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
-        self._children: dict[RunId, RunNumber] = {}
         self._queued: dict[RunNumber, Slot] = {}
         self._closing = False
         self._failure: Exception | None = None
@@ -133,7 +135,10 @@ class EmbeddedEngine:
         await self.performer.close()
         await asyncio.to_thread(self.journal.close)
         await asyncio.sleep(0)
-        self.store.owners.leave(self.owner)
+        try:
+            self.store.owners.leave(self.owner)
+        except StoreUnavailable as error:
+            _LOG.warning("engine.goodbye_not_written: %s", error)  # the lock is released all the same
 
     # ---- what others ask of an engine ------------------------------------------------------------------------------
 
@@ -173,8 +178,8 @@ class EmbeddedEngine:
         queue: asyncio.Queue[Step | Exception] = asyncio.Queue()
         drive.watchers.append(queue)
         try:
-            yield Step(run=drive.run, facts=())
-            ended = drive.run.has_ended
+            ended = drive.saved.has_ended
+            yield Step(run=drive.saved, facts=())
             while not ended:
                 step = await queue.get()
                 if isinstance(step, Exception):
@@ -242,7 +247,7 @@ class EmbeddedEngine:
             return started
         self._queued[started.number] = slot
         if when_full == "replace":
-            self._mailroom.cancel_holders(slot.group, by=f"run {started.number}, which replaces it")
+            self._mailroom.make_room(slot.group, newcomer=started.number)
         self._admit_queued()
         return started
 
@@ -303,7 +308,7 @@ class EmbeddedEngine:
                 on_settled(error)
             return
         except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
-            self._poisoned(number, stimulus, error)
+            self._poisoned(number, type(stimulus).__name__, error)
             if on_settled is not None:
                 on_settled(BugError(f"run {number} cannot go on: {error!r}"))
             return
@@ -350,8 +355,10 @@ class EmbeddedEngine:
             self._fail(self.journal.stopped)
         elif isinstance(error, SlotsFull) and drive.run is after:
             drive.run = before
-        else:
+        elif self._drives.get(drive.number) is drive:
             self._forget(drive, error)
+            if self.store.reader.run(drive.number).owner == self.owner:
+                self._evicted[drive.number] = None
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be written any more: nothing new begins, and everybody who waits is told why."""
@@ -371,8 +378,9 @@ class EmbeddedEngine:
                 self._stopping.discard(task)
                 task.cancel()
 
-    def _poisoned(self, number: RunNumber, stimulus: stimuli.AnyStimulus, error: Exception) -> None:
-        _LOG.error("engine.run_poisoned run=%s stimulus=%s", number, type(stimulus).__name__, exc_info=error)
+    def _poisoned(self, number: RunNumber, by: str, error: Exception) -> None:
+        """The run cannot go on, by our own mistake: it is left as it is, and the others go on."""
+        _LOG.error("engine.run_poisoned run=%s by=%s", number, by, exc_info=error)
         drive = self._drives.get(number)
         if drive is not None:
             self._forget(drive, BugError(f"run {number} cannot go on: {error!r}"))
@@ -381,11 +389,21 @@ class EmbeddedEngine:
     # ---- after facts are durable -----------------------------------------------------------------------------------
 
     def _happened(self, drive: Drive, facts: tuple[AnyEvent, ...], run: Run) -> None:
-        """The facts are durable: their commands are performed and whoever watches is told."""
+        """The facts are durable: whoever watches is told, and their commands are performed."""
+        drive.saved = run
         for queue in drive.watchers:
             queue.put_nowait(Step(run=run, facts=facts))
         if self._closing or self._failure is not None:
             return
+        try:
+            self._follow(drive, facts, run)
+        except StoreUnavailable as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
+            self._poisoned(drive.number, type(facts[-1]).__name__, error)
+
+    def _follow(self, drive: Drive, facts: tuple[AnyEvent, ...], run: Run) -> None:
+        """Does what facts ask for."""
         for fact in facts:
             for command in commands.commands(fact):
                 self.order(drive, command)
@@ -434,9 +452,16 @@ class EmbeddedEngine:
         key = (drive.number, command.path)
         task = self._loop.create_task(self._perform_in_place(order))
         self._tasks[key] = task
-        task.add_done_callback(
-            lambda done: self._tasks.pop(key, None) if self._tasks.get(key) is done else None
-        )
+        task.add_done_callback(lambda done: self._attempt_over(key, done, order))
+
+    def _attempt_over(self, key: tuple[RunNumber, Path], task: asyncio.Task[None], order: Order) -> None:
+        """Lets go of an attempt; one that was stopped before it began could not tell so itself."""
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+        if task in self._stopping:
+            self._stopping.discard(task)
+            if not self._closing:
+                self.tell_soon(order.number, self.performer.stopped(order, at=self.clock.now()))
 
     async def _perform_in_place(self, order: Order) -> None:
         """Performs one attempt when there is a place for it, and tells the run how it ended."""
@@ -462,11 +487,13 @@ class EmbeddedEngine:
                 task.cancel()
                 continue
             node = drive.run.nodes.get(path)
-            if node is not None and node.child is not None and node.child in self._children:
-                cancel = stimuli.Cancel(
-                    at=self.clock.now(), by=f"run {drive.number}", rollback=drive.run.rolls_back
-                )
-                self.tell_soon(self._children[node.child], cancel)
+            if node is not None and node.child is not None:
+                self._stop_child(drive, node.child)
+
+    def _stop_child(self, drive: Drive, child: RunId) -> None:
+        """Cancels a child run, whoever drives it; one that is only just being accepted is cancelled after that."""
+        cancel = stimuli.Cancel(at=self.clock.now(), by=f"run {drive.number}", rollback=drive.run.rolls_back)
+        self._mailroom.tell_or_post(child, cancel)
 
     def _timer_due(self, number: RunNumber, path: Path, purpose: str, due: Micros) -> None:
         fired = stimuli.TimerFired(
@@ -485,50 +512,62 @@ class EmbeddedEngine:
         step = drive.run.plan[command.plan].step
         assert isinstance(step, model.WorkflowStep), "only workflow steps have children"  # noqa: S101 - our own promise
         start_key = f"child:{command.child}"
-        known = self.store.reader.run_by_start_key(start_key)
-        if known is not None:
-            self._children[command.child] = known.number
-            recovery.rejoin_child(self, drive.number, command.path, known)
-            return
         try:
-            workflow, definition = self.library.find(step.workflow)
-            request = StartRequest(
-                workflow=workflow,
-                definition=definition,
-                inputs=complete_inputs(workflow.inputs, command.with_),
-                started_by=drive.run.started_by,
-                start_key=start_key,
-                origin=drive.number,
-                origin_reason="child",
-                parent=None if step.detach else (drive.run.id, command.path),
-                run_id=command.child,
-            )
-            started = await self.start(request)
+            known = self.store.reader.run_by_start_key(start_key)
+            if known is None:
+                await self.start(self._child_request(drive, step, command, start_key))
+            elif step.detach:
+                recovery.take_child_over(self, known)
+            else:
+                recovery.rejoin_child(self, drive.number, command.path, known)
         except TowpathError as error:
-            self._child_failed(drive.number, command, error)
+            self._child_answers(drive, command, "failed", recovery.error_of(error, command.path))
             return
-        self._children[command.child] = started.number
+        except Exception as error:
+            _LOG.exception("engine.child_not_started run=%s path=%s", drive.number, command.path)
+            broken = Error(kind="invalid", message=f"{type(error).__name__}: {error}", step=command.path)
+            self._child_answers(drive, command, "failed", broken)
+            return
         if step.detach:
-            ended = stimuli.ChildEnded(
-                at=self.clock.now(), path=command.path, child=command.child, status="running"
-            )
-            self.tell_soon(drive.number, ended)
+            self._child_answers(drive, command, "running", None)
+        elif self._is_stopping(drive.number, command.path):
+            self._stop_child(drive, command.child)
 
-    def _child_failed(self, parent: RunNumber, command: commands.StartChild, error: TowpathError) -> None:
-        ended = stimuli.ChildEnded(
-            at=self.clock.now(),
-            path=command.path,
-            child=command.child,
-            status="failed",
-            error=recovery.error_of(error, command.path),
+    def _child_request(
+        self, drive: Drive, step: model.WorkflowStep, command: commands.StartChild, start_key: str
+    ) -> StartRequest:
+        workflow, definition = self.library.find(step.workflow)
+        return StartRequest(
+            workflow=workflow,
+            definition=definition,
+            inputs=complete_inputs(workflow.inputs, command.with_),
+            started_by=drive.run.started_by,
+            start_key=start_key,
+            origin=drive.number,
+            origin_reason="child",
+            parent=None if step.detach else (drive.run.id, command.path),
+            run_id=command.child,
         )
-        self.tell_soon(parent, ended)
+
+    def _child_answers(
+        self, drive: Drive, command: commands.StartChild, status: RunStatus, error: Error | None
+    ) -> None:
+        """Tells the parent of a child that could not start, or for which it does not wait."""
+        ended = stimuli.ChildEnded(
+            at=self.clock.now(), path=command.path, child=command.child, status=status, error=error
+        )
+        self.tell_soon(drive.number, ended)
+
+    def _is_stopping(self, number: RunNumber, path: Path) -> bool:
+        """Whether a step was asked to stop while its child run was being accepted."""
+        drive = self._drives.get(number)
+        node = drive.run.nodes.get(path) if drive is not None else None
+        return node is not None and node.status == "performing" and node.stopping
 
     def _ended(self, drive: Drive, run: Run) -> None:
         self._drives.pop(drive.number, None)
         self._resident.pop(drive.number, None)
         self._queued.pop(drive.number, None)
-        self._children.pop(run.id, None)
         self.performer.run_ended(drive.number, run.id)
         if run.parent is not None:
             parent, path = run.parent
@@ -546,9 +585,13 @@ class EmbeddedEngine:
             self._mailroom.admit_next(run.group)
 
     def _admit_queued(self) -> None:
-        """Begins queued runs of this engine that have a place now."""
-        for number, slot in list(self._queued.items()):
-            if self.store.reader.slots_taken(slot.group) < slot.maximum:
+        """Begins queued runs of this engine that have a place now, the oldest first."""
+        taken: dict[str, int] = {}
+        for number, slot in sorted(self._queued.items(), key=lambda queued: queued[0]):
+            if slot.group not in taken:
+                taken[slot.group] = self.store.reader.slots_taken(slot.group)
+            if taken[slot.group] < slot.maximum:
+                taken[slot.group] += 1
                 self.admit(number, slot)
 
     def admit(self, number: RunNumber, slot: Slot | None = None) -> None:

@@ -15,9 +15,11 @@ import msgspec
 from towpath.core import stimuli
 from towpath.core.run import RunId
 from towpath.errors import NotFound, StoreUnavailable, TowpathError
-from towpath.store.contract import Change, Message, RunFilter, Taken
+from towpath.store.contract import PAGE_ROWS_MAX, Change, Message, RunFilter, RunNumber, RunRow, Taken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from towpath.engines.embedded.loop import EmbeddedEngine
 
 LOOK_SECONDS = 0.1
@@ -118,13 +120,22 @@ class Mailroom:
                 letter = write_letter(stimuli.Admit(at=self._engine.clock.now()))
                 self._engine.store.mailbox.post(row.number, letter)
 
-    def cancel_holders(self, group: str, *, by: str) -> None:
-        """Cancels the oldest run that holds a place in the group, so that a newer one can replace it."""
-        rows = self._engine.store.reader.runs(RunFilter(is_open=True, rows_max=1000))
-        holders = [row for row in rows if row.slot_group == group and row.holds_slot]
-        for row in holders[-1:]:
-            cancel = stimuli.Cancel(at=self._engine.clock.now(), by=by, reason="replaced")
+    def make_room(self, group: str, *, newcomer: RunNumber) -> None:
+        """Cancels what *newcomer* replaces: the oldest run that holds a place, and those that queued for it before."""
+        members = [row for row in self._open_runs() if row.slot_group == group and row.number < newcomer]
+        holders = [row for row in members if row.holds_slot]
+        for row in [*holders[-1:], *(row for row in members if not row.holds_slot)]:
+            by = f"run {newcomer}, which replaces it"
+            cancel = stimuli.Cancel(at=self._engine.clock.now(), by=by, reason=f"replaced by run {newcomer}")
             self.tell_or_post(row.id, cancel)
+
+    def _open_runs(self) -> Iterator[RunRow]:
+        """Every open run, the newest first."""
+        reader = self._engine.store.reader
+        before: RunNumber | None = None
+        while rows := reader.runs(RunFilter(is_open=True, before=before, rows_max=PAGE_ROWS_MAX)):
+            before = rows[-1].number
+            yield from rows
 
 
 def _log_error(error: Exception | None) -> None:

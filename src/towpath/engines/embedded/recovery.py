@@ -81,7 +81,14 @@ def rejoin_child(engine: EmbeddedEngine, parent: RunNumber, path: Path, child: R
             error=run.error,
         )
         engine.tell_soon(parent, ended)
-    elif not engine.owns(child.number) and engine.store.owners.claim(child.number, engine.owner):
+    else:
+        take_child_over(engine, child)
+
+
+def take_child_over(engine: EmbeddedEngine, child: RunRow) -> None:
+    """A child run that is open and that nobody drives goes on here."""
+    is_cared_for = child.summary.ended_at is not None or engine.owns(child.number)
+    if not is_cared_for and engine.store.owners.claim(child.number, engine.owner):
         go_on(engine, child)
 
 
