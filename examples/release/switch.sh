@@ -1,10 +1,10 @@
 #!/bin/bash
-# Points SITE/current at a release. Keeps what it pointed at before, so that the way back needs no memory but the disk.
+# Points SITE/current at a release. What was live before is noted beside the release, so that the way back needs no memory
+# but the disk.
 #   switch.sh SITE to NAME       releases/NAME goes live
-#   switch.sh SITE back          what was live before NAME goes live again; harmless when nothing was switched
+#   switch.sh SITE back NAME     what was live before NAME goes live again; harmless when NAME is not live
 set -euo pipefail
-site=$1 direction=$2
-[[ -d $site || $direction != back ]] || { echo "there is no site yet"; exit 0; }
+site=$1 direction=$2 name=$3
 cd "$site"
 
 point_at() { # a rename is atomic: no request ever finds `current` missing
@@ -12,17 +12,18 @@ point_at() { # a rename is atomic: no request ever finds `current` missing
   mv -T "current.$$" current
 }
 
+live=$(readlink current || echo none)
+before=releases/$name/before
+
 case $direction in
   to)
-    [[ $(readlink current) != "releases/$3" ]] || { echo "already live"; exit 0; }
-    readlink current >previous || echo none >previous
-    point_at "releases/$3"
-    echo "live: $(readlink current), before: $(<previous)"
+    [[ $live != "releases/$name" ]] || { echo "already live"; exit 0; }
+    echo "$live" >"$before"
+    point_at "releases/$name"
     ;;
   back)
-    [[ -f previous ]] || { echo "nothing was switched"; exit 0; }
-    if [[ $(<previous) == none ]]; then rm -f current; else point_at "$(<previous)"; fi
-    rm previous
-    echo "live again: $(readlink current || echo nothing, as before)"
+    [[ $live == "releases/$name" ]] || { echo "$name is not live: nothing to undo"; exit 0; }
+    if [[ $(<"$before") == none ]]; then rm current; else point_at "$(<"$before")"; fi
     ;;
 esac
+echo "live: $(readlink current || echo none), before: $live"
