@@ -63,6 +63,19 @@ class AskPeople(Command, frozen=True, tag="ask_people"):
     question: Question
 
 
+class TellPeople(Command, frozen=True, tag="tell_people"):
+    """Tell people about a question: that it waits for them still, or from now on, or that their answers are void."""
+
+    why: Literal["reminder", "rung", "voided"]
+    number: int
+    to: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """`path!why` and the number."""
+        return f"{self.path}!{self.why}{self.number}"
+
+
 class StartChild(Command, frozen=True, tag="start_child"):
     """Start a run of another workflow."""
 
@@ -82,7 +95,7 @@ class StopSteps(Command, frozen=True, tag="stop_steps"):
     leaves: tuple[Path, ...]
 
 
-AnyCommand: TypeAlias = PerformStep | SetTimer | AwaitWindow | AskPeople | StartChild | StopSteps
+AnyCommand: TypeAlias = PerformStep | SetTimer | AwaitWindow | AskPeople | TellPeople | StartChild | StopSteps
 
 
 def commands(event: events.AnyEvent) -> tuple[AnyCommand, ...]:
@@ -175,6 +188,22 @@ def _on_asked(event: events.PeopleAsked) -> tuple[AnyCommand, ...]:
     return (ask, SetTimer(path=event.path, purpose="due", due=event.question.due))
 
 
+def _on_told(event: events.PeopleTold) -> tuple[AnyCommand, ...]:
+    return (TellPeople(path=event.path, why=event.kind, number=event.number, to=event.to),)
+
+
+def _on_voided(event: events.AnswersVoided) -> tuple[AnyCommand, ...]:
+    ask = AskPeople(path=event.path, question=event.question)
+    return (
+        ask,
+        TellPeople(path=event.path, why="voided", number=event.question.asked_at, to=event.question.who),
+    )
+
+
+def _on_shown(event: events.EvidenceShown) -> tuple[AnyCommand, ...]:
+    return (AskPeople(path=event.path, question=event.question),)
+
+
 def _on_stop(event: events.StopRequested) -> tuple[AnyCommand, ...]:
     return (StopSteps(path=event.path, leaves=event.leaves),) if event.leaves else ()
 
@@ -186,5 +215,8 @@ _BUILDERS = {
     events.StepRetrying: _on_retrying,
     events.WaitStarted: _on_wait,
     events.PeopleAsked: _on_asked,
+    events.PeopleTold: _on_told,
+    events.AnswersVoided: _on_voided,
+    events.EvidenceShown: _on_shown,
     events.StopRequested: _on_stop,
 }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from towpath.core import events, flow, invariants, stimuli
+from towpath.core import asking, events, flow, invariants, stimuli
 from towpath.core.blocks import BLOCKS, leaf, people, repeat, wait, workflow
 from towpath.core.blocks.group import MICROS
 from towpath.core.evolve import evolve
@@ -73,6 +73,7 @@ def _start(turn: Turn, s: stimuli.Start) -> None:
             vars=values,
             environment=str(environment),
             started_by=s.started_by,
+            edited_by=s.edited_by,
             url=s.url,
             trigger=s.event,
             queued=s.queue,
@@ -158,6 +159,10 @@ def _time_is_up(turn: Turn, node: Node) -> None:
 
 def _answered(turn: Turn, s: stimuli.Answered) -> None:
     people.answered(turn, _asking(turn, s.path), s)
+
+
+def _about_question(turn: Turn, s: Any) -> None:  # noqa: ANN401 - the six stimuli of `asking`
+    asking.RULES[type(s)](turn, _asking(turn, s.path), s)
 
 
 def _asking(turn: Turn, path: str) -> Node:
@@ -250,6 +255,7 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     stimuli.Interrupted: _interrupted,
     stimuli.TimerFired: _timer_fired,
     stimuli.Answered: _answered,
+    **dict.fromkeys(asking.RULES, _about_question),
     stimuli.Signalled: _signalled,
     stimuli.ChildEnded: _child_ended,
     stimuli.Cancel: _cancel,

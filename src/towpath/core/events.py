@@ -43,6 +43,7 @@ class RunAccepted(Event, frozen=True, tag="run_accepted"):
     digest: str
     inputs: Mapping[str, Json]
     started_by: str
+    edited_by: str = ""
     vars: Mapping[str, Json] = {}
     environment: str = ""
     url: str = ""
@@ -111,6 +112,61 @@ class AnswerGiven(Event, frozen=True, tag="answer_given"):
 
     path: Path
     answer: Answer
+
+
+class AnswerWithdrawn(Event, frozen=True, tag="answer_withdrawn"):
+    """A person took their answer back before the question was decided."""
+
+    path: Path
+    by: str
+
+
+class AnswersVoided(Event, frozen=True, tag="answers_voided"):
+    """What was asked about has changed: the answers so far are void, and the question is asked again."""
+
+    path: Path
+    reason: str
+    question: Question
+
+
+class EvidenceShown(Event, frozen=True, tag="evidence_shown"):
+    """The files that a question shows were read; from now on it can be answered."""
+
+    path: Path
+    question: Question
+
+
+class QuestionClaimed(Event, frozen=True, tag="question_claimed"):
+    """A person takes care of a question."""
+
+    path: Path
+    by: str
+
+
+class QuestionHandedOver(Event, frozen=True, tag="question_handed_over"):
+    """Somebody else may answer a question now."""
+
+    path: Path
+    by: str
+    to: str
+    comment: str = ""
+
+
+class CommentAdded(Event, frozen=True, tag="comment_added"):
+    """A person said something about a question without deciding it."""
+
+    path: Path
+    by: str
+    text: str
+
+
+class PeopleTold(Event, frozen=True, tag="people_told"):
+    """A question's ladder was climbed: people are reminded, or more people are told and may answer."""
+
+    path: Path
+    kind: Literal["reminder", "rung"]
+    number: int
+    to: tuple[str, ...]
 
 
 class BodyEnded(Event, frozen=True, tag="body_ended"):
@@ -218,6 +274,13 @@ AnyEvent: TypeAlias = (
     | WaitStarted
     | PeopleAsked
     | AnswerGiven
+    | AnswerWithdrawn
+    | AnswersVoided
+    | EvidenceShown
+    | QuestionClaimed
+    | QuestionHandedOver
+    | CommentAdded
+    | PeopleTold
     | BodyEnded
     | PhaseStarted
     | FailureSettled

@@ -63,6 +63,7 @@ def _accepted(run: Run, event: events.RunAccepted) -> Run:
         vars=event.vars,
         environment=event.environment,
         started_by=event.started_by,
+        edited_by=event.edited_by,
         url=event.url,
         event=event.trigger,
         accepted_at=event.at,
@@ -183,8 +184,10 @@ def _placed(node: Node, loop: Node) -> Node:
 
 def _entered(holder: Node, event: events.StepStarted) -> Node:
     steps_on = not event.frame or event.frame in _LOOP_FRAMES
-    status = "open" if holder.status == "waiting" else holder.status
-    return _replace(holder, active=holder.active + 1, cursor=holder.cursor + steps_on, status=status)
+    entered = _replace(holder, active=holder.active + 1, cursor=holder.cursor + steps_on)
+    if holder.status != "waiting":
+        return entered
+    return _replace(entered, status="open", awaited=None, due=None)
 
 
 def _retrying(run: Run, event: events.StepRetrying) -> Run:
@@ -206,6 +209,11 @@ def _asked(run: Run, event: events.PeopleAsked) -> Run:
         status="asking",
         question=event.question,
         answers=(),
+        told_reminders=0,
+        told_rungs=0,
+        claimed_by="",
+        handed_to=(),
+        comments=(),
         due=event.question.due,
         error=event.error if event.error is not None else node.error,
         work=None,
@@ -227,6 +235,46 @@ def _wait_leaf(run: Run, node: Node) -> Run:
 def _answered(run: Run, event: events.AnswerGiven) -> Run:
     node = run.nodes[event.path]
     return _touch(run, _replace(node, answers=(*node.answers, event.answer)))
+
+
+def _withdrawn(run: Run, event: events.AnswerWithdrawn) -> Run:
+    node = run.nodes[event.path]
+    return _touch(run, _replace(node, answers=tuple(a for a in node.answers if a.by != event.by)))
+
+
+def _voided(run: Run, event: events.AnswersVoided) -> Run:
+    node = run.nodes[event.path]
+    question = event.question
+    return _touch(
+        run,
+        _replace(node, question=question, answers=(), due=question.due, told_reminders=0, told_rungs=0),
+    )
+
+
+def _shown(run: Run, event: events.EvidenceShown) -> Run:
+    return _touch(run, _replace(run.nodes[event.path], question=event.question))
+
+
+def _claimed(run: Run, event: events.QuestionClaimed) -> Run:
+    return _touch(run, _replace(run.nodes[event.path], claimed_by=event.by))
+
+
+def _handed_over(run: Run, event: events.QuestionHandedOver) -> Run:
+    node = run.nodes[event.path]
+    claimed_by = "" if node.claimed_by == event.by else node.claimed_by
+    return _touch(run, _replace(node, handed_to=(*node.handed_to, event.to), claimed_by=claimed_by))
+
+
+def _commented(run: Run, event: events.CommentAdded) -> Run:
+    node = run.nodes[event.path]
+    return _touch(run, _replace(node, comments=(*node.comments, (event.by, event.at, event.text))))
+
+
+def _told(run: Run, event: events.PeopleTold) -> Run:
+    node = run.nodes[event.path]
+    if event.kind == "rung":
+        return _touch(run, _replace(node, told_rungs=event.number))
+    return _touch(run, _replace(node, told_reminders=event.number))
 
 
 def _touch(run: Run, node: Node) -> Run:
@@ -425,6 +473,13 @@ _RULES: dict[type, Callable[[Run, Any], Run]] = {
     events.WaitStarted: _wait_started,
     events.PeopleAsked: _asked,
     events.AnswerGiven: _answered,
+    events.AnswerWithdrawn: _withdrawn,
+    events.AnswersVoided: _voided,
+    events.EvidenceShown: _shown,
+    events.QuestionClaimed: _claimed,
+    events.QuestionHandedOver: _handed_over,
+    events.CommentAdded: _commented,
+    events.PeopleTold: _told,
     events.BodyEnded: _body_ended,
     events.PhaseStarted: _phase_started,
     events.FailureSettled: _settled,

@@ -134,8 +134,20 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     form: Mapping[str, Json] = {}
     digest: str = ""
     due: Micros | None = None
+    """When silence counts, where no calendar has a say."""
     if_unanswered: str | None = None
     send_back_to: str | None = None
+    asked_at: Micros = 0
+    answer_within: Micros | None = None
+    """How long people have; with `hours`, in open hours of that calendar."""
+    remind: Micros | None = None
+    """How often they are reminded."""
+    escalate: tuple[tuple[Micros, tuple[str, ...]], ...] = ()
+    """The rungs: how long after the question, and who is told and may answer from then on."""
+    hours: str | None = None
+    """The calendar in whose open hours reminders, rungs and the time limit count."""
+    files: Mapping[str, str] = {}
+    """Evidence in files of the workspace: name to path; their digests and text join the evidence."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -207,6 +219,15 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     work: Work | None = None
     question: Question | None = None
     answers: tuple[Answer, ...] = ()
+    told_reminders: int = 0
+    """Reminders of the question that were sent."""
+    told_rungs: int = 0
+    """Rungs of its escalation that were reached."""
+    claimed_by: str = ""
+    handed_to: tuple[str, ...] = ()
+    """Who may answer because somebody who might handed it over."""
+    comments: tuple[tuple[str, Micros, str], ...] = ()
+    """Who said what, when, without deciding."""
     awaited: Awaited | None = None
     due: Micros | None = None
     """When the timer of this node fires: retry, wait, answer, next round."""
@@ -266,6 +287,8 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     vars: Mapping[str, Json] = {}
     environment: str = ""
     started_by: str = ""
+    edited_by: str = ""
+    """Who last edited the definition."""
     url: str = ""
     event: Json = None
     accepted_at: Micros = 0

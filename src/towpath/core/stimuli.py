@@ -26,6 +26,7 @@ class Start(Stimulus, frozen=True, tag="start"):
     digest: str
     inputs: Mapping[str, Json]
     started_by: str
+    edited_by: str = ""
     url: str = ""
     event: Json = None
     queue: bool = False
@@ -91,6 +92,57 @@ class Answered(Stimulus, frozen=True, tag="answered"):
     seed: int = 0
 
 
+class Claimed(Stimulus, frozen=True, tag="claimed"):
+    """A person says that they take care of a question; with *force*, in place of who had claimed it."""
+
+    path: Path
+    by: str
+    force: bool = False
+
+
+class HandedOver(Stimulus, frozen=True, tag="handed_over"):
+    """A person who may answer a question lets somebody else answer it."""
+
+    path: Path
+    by: str
+    to: str
+    comment: str = ""
+
+
+class Commented(Stimulus, frozen=True, tag="commented"):
+    """A person says something about a question without deciding it."""
+
+    path: Path
+    by: str
+    text: str
+
+
+class Withdrawn(Stimulus, frozen=True, tag="withdrawn"):
+    """A person takes their answer back before the question is decided."""
+
+    path: Path
+    by: str
+
+
+class Climbed(Stimulus, frozen=True, tag="climbed"):
+    """A question's ladder says that something is due: a reminder, a rung, or the end of the time to answer."""
+
+    path: Path
+    kind: Literal["reminder", "rung", "expiry"]
+    asked_at: Micros
+    """Which question is meant: a later one has a ladder of its own."""
+    number: int = 0
+    """Which reminder or rung, from 1."""
+
+
+class EvidenceRead(Stimulus, frozen=True, tag="evidence_read"):
+    """The files that a question shows, as they are now: name to digest and text."""
+
+    path: Path
+    asked_at: Micros
+    evidence: Mapping[str, Json]
+
+
 class Signalled(Stimulus, frozen=True, tag="signalled"):
     """A signal, an event from outside, or the opening of a calendar's window reached the run."""
 
@@ -148,6 +200,12 @@ AnyStimulus: TypeAlias = (
     | Interrupted
     | TimerFired
     | Answered
+    | Claimed
+    | HandedOver
+    | Commented
+    | Withdrawn
+    | Climbed
+    | EvidenceRead
     | Signalled
     | ChildEnded
     | Cancel

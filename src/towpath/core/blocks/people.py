@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from towpath.core import events, flow
 from towpath.core.blocks import leaf
@@ -32,9 +33,19 @@ def make_question(turn: Turn, planned: PlanStep, path: Path) -> Question:
     """The question that the step asks, with its evidence and the digest that binds an approval to it."""
     step = planned.step
     assert isinstance(step, model.Question)
-    due = None if step.answer_within is None else turn.at + round(step.answer_within * MICROS)
+    within = None if step.answer_within is None else round(step.answer_within * MICROS)
+    due = None if within is None or step.hours is not None else turn.at + within
     form = {name: field.model_dump(mode="json", exclude_unset=True) for name, field in step.form.items()}
-    evidence = turn.plain(planned.texts.get("show"), path) or {}
+    shown = turn.plain(planned.texts.get("show"), path) or {}
+    files = {name: str(value["file"]) for name, value in shown.items() if _is_file(value)}
+    evidence = {name: value for name, value in shown.items() if name not in files}
+    ladder: dict[str, Any] = {
+        "asked_at": turn.at,
+        "answer_within": within,
+        "remind": None if step.remind is None else round(step.remind * MICROS),
+        "escalate": tuple((round(rung.after * MICROS), rung.to) for rung in step.escalate),
+        "hours": step.hours,
+    }
     if isinstance(step, model.ApproveStep):
         text = str(turn.plain(planned.texts["approve"], path))
         choices = ("approve", "reject") if step.send_back_to is None else ("approve", "reject", "send_back")
@@ -51,6 +62,8 @@ def make_question(turn: Turn, planned: PlanStep, path: Path) -> Question:
             due=due,
             if_unanswered=step.if_unanswered,
             send_back_to=step.send_back_to,
+            files=files,
+            **ladder,
         )
     assert isinstance(step, model.TaskStep)
     text = str(turn.plain(planned.texts["task"], path))
@@ -65,7 +78,13 @@ def make_question(turn: Turn, planned: PlanStep, path: Path) -> Question:
         digest=_digest(turn, text, evidence, form),
         due=due,
         if_unanswered=step.if_unanswered,
+        **ladder,
     )
+
+
+def _is_file(value: Json) -> bool:
+    """Whether evidence stands in a file of the workspace: `{file: plan.txt}`."""
+    return isinstance(value, Mapping) and list(value) == ["file"]
 
 
 def _digest(turn: Turn, text: str, evidence: Json, form: Json) -> str:
@@ -96,6 +115,11 @@ def _check(turn: Turn, node: Node, question: Question, stimulus: Answered) -> No
             f"{node.path} cannot be answered with {stimulus.decision!r}",
             help=f"answer with one of: {', '.join(question.choices)}",
         )
+    missing = [name for name in question.files if name not in question.evidence]
+    if missing:
+        raise Refused(
+            f"the evidence of {node.path} is not read yet: {', '.join(missing)}", help="try again in a moment"
+        )
     if stimulus.digest is not None and stimulus.digest != question.digest:
         raise Refused(f"{node.path} was asked again since: what you saw is not what is asked now")
     if question.kind == "approval" and any(a.by == stimulus.by for a in node.answers):
@@ -103,7 +127,7 @@ def _check(turn: Turn, node: Node, question: Question, stimulus: Answered) -> No
     if question.four_eyes and stimulus.decision == "approve":
         if stimulus.by == turn.run.started_by:
             raise Refused(f"{stimulus.by} started the run and may not approve it (four_eyes)")
-        if stimulus.editor is not None and stimulus.by == stimulus.editor:
+        if stimulus.by in (turn.run.edited_by, stimulus.editor):
             raise Refused(f"{stimulus.by} last edited the workflow and may not approve it (four_eyes)")
 
 
