@@ -357,6 +357,9 @@ class Owners(Protocol):
     def life(self, owner: OwnerId) -> Life:
         """Tell whether the owner's process still lives."""
 
+    def lock_of(self, owner: OwnerId) -> int | None:
+        """Return the descriptor of our lock; whoever holds it too keeps the owner alive. None without a file."""
+
     def owners(self) -> tuple[OwnerRow, ...]:
         """List the owners that live or still own an open run."""
 

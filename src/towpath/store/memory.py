@@ -347,6 +347,10 @@ class MemoryOwners:
         known = self._data.owners.get(owner)
         return known.life if known else Life.DEAD
 
+    def lock_of(self, owner: OwnerId) -> int | None:  # noqa: ARG002 - the contract of owners
+        """Return nothing: there is no file."""
+        return None
+
     def owners(self) -> tuple[OwnerRow, ...]:
         """List the owners that live or still own an open run."""
         with self._data.lock:

@@ -89,6 +89,11 @@ class SqliteOwners:
             row = connection.execute(_SQL["owner"], (owner,)).fetchone()
         return Life.STOPPED if row and row[5] is not None else Life.DEAD
 
+    def lock_of(self, owner: OwnerId) -> int | None:
+        """Return the descriptor of our lock; whoever holds it too keeps the owner alive."""
+        with self._guard:
+            return self._held.get(owner)
+
     def owners(self) -> tuple[OwnerRow, ...]:
         """List the owners that live or still own an open run."""
         with self._desk.connection() as connection:

@@ -4,16 +4,15 @@ A group is one transaction. What a guard refuses (no slot free, message gone, se
 it. When the tables refuse something that no guard had seen, the group is rolled back and written again with a
 savepoint around every change, so that one that cannot be kept fails alone. Whatever else SQLite raises is
 about the disk and goes up.
-
-Why rows are inserted many at a time: Python lets go of its lock around every step of a statement, and getting
-it back from a busy loop costs more than the insert. One statement with 64 rows pays once.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from towpath.errors import BugError, LimitExceeded
@@ -28,18 +27,16 @@ from towpath.store.contract import (
     StaleChange,
     Started,
 )
+from towpath.store.many_rows import ManyRows
 from towpath.store.queries import queries
 
 if TYPE_CHECKING:
-    from towpath.store.contract import Record, Slot, Taken
-
-ROWS_OF_A_STATEMENT = (256, 128, 64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
-"""How many rows one INSERT may have: a few sizes, so that each is prepared once."""
+    from towpath.store.contract import Record, Slot, Summary, Taken
 
 _SQL = queries("journal")
-_APPEND = {size: _SQL["append"] + ", (?, ?, ?, ?)" * (size - 1) for size in ROWS_OF_A_STATEMENT}
-_APPEND_ONE = _APPEND[1]
-_COLUMNS = 4
+_APPEND = ManyRows(_SQL["append"], columns=4)
+_ACCEPT = ManyRows(_SQL["accept"], columns=22)
+_SUMMARISE = ManyRows(_SQL["summarise"], columns=8)
 _FENCE_ERRORS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_TRIGGER")
 
 Outcome: TypeAlias = Started | Exception | None
@@ -56,7 +53,7 @@ def write_group(connection: sqlite3.Connection, group: list[Item]) -> list[Outco
         records = _records_only(group)
         if records is None:
             return _write_together(connection, group)
-        _append_durably(connection, records)
+        _APPEND.write_durably(connection, records)
     except (sqlite3.IntegrityError, sqlite3.DataError):
         return _write_singly(connection, group)
     return None
@@ -96,38 +93,76 @@ def _records_only(group: list[Item]) -> list[Any] | None:
     return values
 
 
-def _append_durably(connection: sqlite3.Connection, values: list[Any]) -> None:
-    """Insert journal rows in one transaction; a single statement is one by itself."""
-    if len(values) == _COLUMNS:
-        connection.execute(_APPEND_ONE, values)
-        return
-    statement = _APPEND.get(len(values) // _COLUMNS)
-    if statement is not None:
-        connection.execute(statement, values)
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    _append(connection, values)
-    connection.execute("COMMIT")
-
-
-def _append(connection: sqlite3.Connection, values: list[Any]) -> None:
-    """Insert journal rows inside a transaction, as many with one statement as there is a statement for."""
-    left, position = len(values) // _COLUMNS, 0
-    for size in ROWS_OF_A_STATEMENT:
-        while left >= size:
-            connection.execute(_APPEND[size], values[position : position + size * _COLUMNS])
-            left -= size
-            position += size * _COLUMNS
-
-
 def _write_together(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
     """Write a group in one transaction; what a guard refuses is left out, anything worse raises."""
     connection.execute("BEGIN IMMEDIATE")
-    values: list[Any] = []
-    outcomes = [_apply(connection, what, values) for what, _ in group]
-    _append(connection, values)
+    if all(map(_is_plain, group)):
+        outcomes = _write_plain(connection, group)
+    else:
+        values: list[Any] = []
+        outcomes = [_apply(connection, what, values) for what, _ in group]
+        _APPEND.write(connection, values)
     connection.execute("COMMIT")
     return outcomes
+
+
+def _is_plain(item: Item) -> bool:
+    """Tell whether nothing has to be asked of the database before a change is written but its start key."""
+    what, _ = item
+    if what.took or not what.records:
+        return False
+    if isinstance(what, Change):
+        return what.holds is None and what.after >= 1 and check_gaps(what.records, what.after) is None
+    return what.slot is None and check_gaps(what.records, 0) is None
+
+
+def _write_plain(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
+    """Write changes and starts that do not depend on each other, each table with as few statements as can be."""
+    keys = [what.start_key for what, _ in group if isinstance(what, NewRun) and what.start_key is not None]
+    started = _started_by_keys(connection, keys)
+    (last_number,) = connection.execute(_SQL["last_number"]).fetchone() or (0,)
+    accepted: list[Any] = []
+    records: list[Any] = []
+    summaries: dict[RunNumber, Summary] = {}
+    definitions: dict[str, NewRun] = {}
+    outcomes: list[Outcome] = []
+    for what, _ in group:
+        outcome: Outcome = None
+        if isinstance(what, Change):
+            run = what.run
+            if what.summary is not None:
+                summaries[run] = what.summary
+        elif what.start_key is not None and what.start_key in started:
+            outcomes.append(replace(started[what.start_key], existing=True))
+            continue
+        else:
+            last_number += 1
+            run = RunNumber(last_number)
+            outcome = Started(number=run, id=what.id)
+            accepted += (run, *rows.new_run_values(what))
+            definitions.setdefault(what.definition.digest, what)
+            if what.start_key is not None:
+                started[what.start_key] = outcome
+        outcomes.append(outcome)
+        for sequence, at, record in what.records:
+            records += (run, sequence, at, record)
+    for new in definitions.values():
+        _keep_definition(connection, new)
+    _ACCEPT.write(connection, accepted)
+    _APPEND.write(connection, records)
+    _SUMMARISE.write(
+        connection,
+        [value for run, summary in summaries.items() for value in (*rows.summary_values(summary), run)],
+    )
+    return outcomes
+
+
+def _started_by_keys(connection: sqlite3.Connection, keys: list[str]) -> dict[str, Started]:
+    """Find the runs that start keys have started before."""
+    if not keys:
+        return {}
+    found = connection.execute(_SQL["started_by_keys"], (json.dumps(keys),))
+    return {key: Started(number=number, id=run, existing=True) for key, number, run in found}
 
 
 def _write_one(connection: sqlite3.Connection, what: Change | NewRun) -> Outcome:
@@ -136,7 +171,7 @@ def _write_one(connection: sqlite3.Connection, what: Change | NewRun) -> Outcome
     try:
         values: list[Any] = []
         outcome = _apply(connection, what, values)
-        _append(connection, values)
+        _APPEND.write(connection, values)
     except sqlite3.IntegrityError as error:
         outcome = _stale_or_bug(what, error)
     except sqlite3.DataError as error:
@@ -176,9 +211,9 @@ def _apply_change(connection: sqlite3.Connection, change: Change, values: list[A
 
 def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any]) -> Started | Exception:
     if new.start_key is not None:
-        existing = connection.execute(_SQL["started_by_key"], (new.start_key,)).fetchone()
-        if existing:
-            return Started(number=existing[0], id=existing[1], existing=True)
+        started = _started_by_keys(connection, [new.start_key])
+        if started:
+            return started[new.start_key]
     refused = (
         check_first(new.records)
         or _check_messages(connection, None, new.took)
@@ -187,7 +222,7 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any])
     if refused:
         return refused
     _keep_definition(connection, new)
-    number = RunNumber(connection.execute(_SQL["accept"], rows.new_run_values(new)).lastrowid or 0)
+    number = RunNumber(connection.execute(_SQL["accept"], (None, *rows.new_run_values(new))).lastrowid or 0)
     for sequence, at, record in new.records:
         values += (number, sequence, at, record)
     _take_messages(connection, new.took)

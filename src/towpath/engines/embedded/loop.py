@@ -117,6 +117,7 @@ class EmbeddedEngine:
         self._loop = loop
         _quiet_the_collector()
         self.owner: OwnerId = self.store.owners.enter(self.command)
+        self.performer.hold(self.store.owners.lock_of(self.owner))
         self.journal: Journal = self.store.open_journal(loop.call_soon_threadsafe, loop.call_soon)
         self._timers = Timers(self.clock, self._timer_due)
         self._mailroom = Mailroom(self)
@@ -170,7 +171,7 @@ class EmbeddedEngine:
 
     async def resume(self, run: RunNumber) -> None:
         """Takes over an open run that nobody drives, and goes on with what is outstanding; raises Refused."""
-        recovery.resume(self, run)
+        await recovery.resume(self, run)
 
     async def watch(self, run: RunNumber) -> AsyncIterator[Step]:
         """The run as it is, and then every step of it, until it has ended."""

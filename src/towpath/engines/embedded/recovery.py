@@ -6,7 +6,11 @@ asked. A child run is looked up by its start key: it has ended, or goes on as we
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Final
 
 from towpath.core import commands, stimuli
 from towpath.core.run import Error, Path, Run
@@ -17,9 +21,16 @@ from towpath.store.contract import PAGE_ROWS_MAX, Life, RunFilter, RunNumber, Ru
 if TYPE_CHECKING:
     from towpath.engines.embedded.loop import EmbeddedEngine
 
+DYING_SECONDS: Final = 10.0
+"""How long the last steps of a killed process may take to die before it counts as alive."""
+DYING_LOOK_SECONDS: Final = 0.05
 
-def resume(engine: EmbeddedEngine, number: RunNumber) -> None:
-    """Claims an open run whose owner is gone and performs what it is owed; raises Refused."""
+
+async def resume(engine: EmbeddedEngine, number: RunNumber) -> None:
+    """Claims an open run whose owner is gone and performs what it is owed; raises Refused.
+
+    The steps of a process that was killed die a moment after it, and keep its lock until then: that is waited for.
+    """
     store = engine.store
     row = store.reader.run(number)
     if row.summary.ended_at is not None:
@@ -29,9 +40,12 @@ def resume(engine: EmbeddedEngine, number: RunNumber) -> None:
         )
     if engine.owns(number):
         return
-    if not store.owners.claim(number, engine.owner):
-        raise Refused(*_driven_by_another(engine, row))
-    go_on(engine, row)
+    until = time.monotonic() + DYING_SECONDS
+    while not store.owners.claim(number, engine.owner):
+        if not _is_dying(engine, row) or time.monotonic() > until:
+            raise Refused(*_driven_by_another(engine, row))
+        await asyncio.sleep(DYING_LOOK_SECONDS)
+    go_on(engine, store.reader.run(number))
 
 
 def resume_all(engine: EmbeddedEngine) -> int:
@@ -101,6 +115,20 @@ def error_of(error: TowpathError, path: Path) -> Error:
     else:
         kind = "denied" if isinstance(error, Refused) else "invalid"
     return Error(kind=kind, message=error.message, step=path)
+
+
+def _is_dying(engine: EmbeddedEngine, row: RunRow) -> bool:
+    """Whether the owner's process is gone while its last steps still hold its lock."""
+    owner = next((o for o in engine.store.owners.owners() if o.id == row.owner), None)
+    if owner is None or owner.host != socket.gethostname():
+        return False
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _driven_by_another(engine: EmbeddedEngine, row: RunRow) -> tuple[str]:

@@ -98,6 +98,11 @@ class Performer:
         except OSError:
             return
 
+    def hold(self, lock: int | None) -> None:
+        """Keeps the lock of this process until the last of its steps is dead, however the process ends."""
+        if lock is not None:
+            self.tools.processes.hold(lock)
+
     async def close(self) -> None:
         """Ends what still runs."""
         await self.tools.processes.close()

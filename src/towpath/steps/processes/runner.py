@@ -61,6 +61,10 @@ class ProcessRunner:
         self._idle: list[_Supervisor] = []
         self._running: set[RunningProcess] = set()
 
+    def hold(self, fd: int) -> None:
+        """Keep one more descriptor open until no process of any command is left; before the first command."""
+        self._hold_fds = (*self._hold_fds, fd)
+
     async def __aenter__(self) -> Self:
         return self
 

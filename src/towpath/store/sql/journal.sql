@@ -15,22 +15,31 @@ SELECT 1 FROM definitions WHERE digest = ?;
 INSERT INTO definitions (digest, text, path, git_commit, recorded_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (digest) DO NOTHING;
 
--- name: started_by_key
--- The run that a start key has started, be it that retention has removed it.
-SELECT number, id FROM runs WHERE start_key = ?1
-UNION ALL SELECT number, id FROM spent_keys WHERE start_key = ?1;
+-- name: started_by_keys
+-- The runs that start keys have started, be it that retention has removed them; the keys come as a JSON list.
+SELECT start_key, number, id FROM runs WHERE start_key IN (SELECT value FROM json_each(?1))
+UNION ALL
+SELECT start_key, number, id FROM spent_keys WHERE start_key IN (SELECT value FROM json_each(?1));
+
+-- name: last_number
+-- The highest number that a run ever had.
+SELECT seq FROM sqlite_sequence WHERE name = 'runs';
 
 -- name: accept
--- A new run; its number is given here and never again.
-INSERT INTO runs (id, workflow, kind, environment, definition, started_by, origin, origin_reason, start_key,
+-- New runs; a number is given once and never again.
+INSERT INTO runs (number, id, workflow, kind, environment, definition, started_by, origin, origin_reason, start_key,
                   slot_group, holds_slot, owner, labels, accepted_at,
                   status, waiting_for, waiting_since, started_at, ended_at, outcome, message)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: summarise
--- What the lists show of a run from now on.
-UPDATE runs SET status = ?, waiting_for = ?, waiting_since = ?, started_at = ?, ended_at = ?, outcome = ?, message = ?
-WHERE number = ?;
+-- What the lists show of runs from now on.
+WITH new (status, waiting_for, waiting_since, started_at, ended_at, outcome, message, number) AS (
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+)
+UPDATE runs SET (status, waiting_for, waiting_since, started_at, ended_at, outcome, message) =
+  (new.status, new.waiting_for, new.waiting_since, new.started_at, new.ended_at, new.outcome, new.message)
+FROM new WHERE runs.number = new.number;
 
 -- name: slots_taken
 -- How many open runs hold a slot of a group.
