@@ -45,6 +45,8 @@ def code_of_run(run: Run) -> int:
 
 def code_of(error: errors.TowpathError) -> int:
     """The exit code of an error."""
+    if type(error).__name__ == "InputsInvalid":  # its module is heavy, and loaded when it was raised
+        return exit_codes.USAGE
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), exit_codes.FAILED)
 
 
@@ -71,10 +73,9 @@ def tell_usage(message: str, *, help_command: str) -> int:
 
 
 def _tell_known(error: errors.TowpathError, screen: Screen) -> None:
-    first, *more = error.message.splitlines() or [""]
-    screen.show(line(("error: ", "bad"), safe(first)))
-    for text in more:
-        screen.show(line(f"       {safe(text)}"))
+    problems = getattr(error, "problems", None) or error.message.splitlines() or [""]
+    for text in problems:
+        screen.show(line(("error: ", "bad"), safe(str(text))))
     for text in error.help.splitlines():
         screen.show(line(("  help: ", "busy"), safe(text)))
 
@@ -98,9 +99,11 @@ def _paint(text: str, role: str) -> str:
 def _tell_bug(error: Exception, screen: Screen, data: Path | None) -> None:
     report = _write_report(error, data)
     what = safe(str(error)) or type(error).__name__
-    screen.show(line(("error: ", "bad"), "Towpath itself made a mistake: ", f"{type(error).__name__}: {what}"))
+    screen.show(
+        line(("error: ", "bad"), "Towpath itself made a mistake: ", f"{type(error).__name__}: {what}")
+    )
     where = f"the traceback is in {report}" if report is not None else "TOW_TRACEBACK=1 shows the traceback"
-    screen.show(line(("  help: ", "busy"), f"no run was harmed that was not told; {where}; please report it"))
+    screen.show(line(("  help: ", "busy"), f"what was accepted is safe; {where}; please report it"))
     if os.environ.get("TOW_TRACEBACK"):
         traceback.print_exception(error)
 

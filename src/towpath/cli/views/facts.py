@@ -58,7 +58,9 @@ def state_object(run: Run) -> Object:
 
 
 def _in_order(run: Run) -> list[str]:
-    return sorted((path for path in run.nodes if path), key=lambda path: (run.nodes[path].started_sequence, path))
+    return sorted(
+        (path for path in run.nodes if path), key=lambda path: (run.nodes[path].started_sequence, path)
+    )
 
 
 def _node_object(run: Run, path: str) -> Object:

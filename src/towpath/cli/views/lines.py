@@ -46,9 +46,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 def line(*parts: str | Span) -> Line:
     """A line of spans; bare text is plain."""
-    return tuple(
-        (part, "plain") if isinstance(part, str) else part for part in parts if part and part != ("", "")
-    )
+    spans: list[Span] = [(part, "plain") if isinstance(part, str) else part for part in parts]
+    return tuple(span for span in spans if span[0])
 
 
 def safe(text: str) -> str:

@@ -58,7 +58,9 @@ def note_of(row: RunRow, owners: Mapping[OwnerId, OwnerRow], *, now: Microsecond
         case _:
             pass
     if summary.waiting_for:
-        since = f"  for {words.rough(now - summary.waiting_since)}" if summary.waiting_since is not None else ""
+        since = (
+            f"  for {words.rough(now - summary.waiting_since)}" if summary.waiting_since is not None else ""
+        )
         return line(first_line(summary.waiting_for), (since, "dim"))
     if summary.ended_at is None:
         return _owner_note(row, owners)
@@ -81,4 +83,6 @@ def owner_text(row: RunRow, owner: OwnerRow | None, *, now: Microseconds) -> Lin
     if owner.life is Life.STOPPED:
         return line((f"process {owner.pid} left it — ", "warn"), (f"tow resume {row.number}", "command"))
     age = words.rough(now - owner.started_at)
-    return line(f"process {owner.pid} on {safe(owner.host)}, {safe(owner.command)}", (f"  since {age}", "dim"))
+    return line(
+        f"process {owner.pid} on {safe(owner.host)}, {safe(owner.command)}", (f"  since {age}", "dim")
+    )

@@ -39,7 +39,9 @@ def headline(run: Run, number: RunNumber, *, now: Micros) -> Line:
     )
 
 
-def waiting_lines(run: Run, chronicle: Chronicle, number: RunNumber, screen: Screen, *, now: Micros) -> tuple[Line, ...]:
+def waiting_lines(
+    run: Run, chronicle: Chronicle, number: RunNumber, screen: Screen, *, now: Micros
+) -> tuple[Line, ...]:
     """Everything that the run waits for, each with the command that ends the wait."""
     found = waits.waits(run, chronicle)
     made: list[Line] = []

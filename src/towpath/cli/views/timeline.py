@@ -123,7 +123,9 @@ class Teller:
             self._began[fact.path] = fact.at
         self._attempts[fact.path] = (fact.attempt, fact.at)
         if fact.items is not None:
-            return Entry(at=fact.at, path=fact.path, text=f"begins with {words.counted(len(fact.items), 'item')}")
+            return Entry(
+                at=fact.at, path=fact.path, text=f"begins with {words.counted(len(fact.items), 'item')}"
+            )
         if fact.child is not None:
             return Entry(at=fact.at, path=fact.path, text=f"starts run {fact.child}")
         if fact.work is None:
@@ -136,11 +138,15 @@ class Teller:
     def _frame_started(self, fact: events.StepStarted) -> Entry | None:
         self._began[fact.path] = fact.at
         if fact.frame == "rollback":
-            return Entry(at=fact.at, path=fact.path.removesuffix("~rollback"), text="is being rolled back", role="warn")
+            return Entry(
+                at=fact.at, path=fact.path.removesuffix("~rollback"), text="is being rolled back", role="warn"
+            )
         return None
 
     def _retrying(self, fact: events.StepRetrying) -> Entry:
-        text = f"failed: {_message(fact.error)}; attempt {fact.attempt} in {words.duration(fact.due - fact.at)}"
+        text = (
+            f"failed: {_message(fact.error)}; attempt {fact.attempt} in {words.duration(fact.due - fact.at)}"
+        )
         return Entry(at=fact.at, path=fact.path, text=text, role="warn")
 
     def _waits(self, fact: events.WaitStarted) -> Entry:
@@ -221,7 +227,9 @@ class Teller:
         text = f"will run again: {safe(', '.join(fact.paths))}"
         if fact.comment:
             text += f" — {first_line(fact.comment)}"
-        return Entry(at=fact.at, path=parent_path(fact.paths[0]) or "", text=text, role="warn", by=safe(fact.by))
+        return Entry(
+            at=fact.at, path=parent_path(fact.paths[0]) or "", text=text, role="warn", by=safe(fact.by)
+        )
 
     def _stop(self, fact: events.StopRequested) -> Entry | None:
         if fact.reason == "ended":

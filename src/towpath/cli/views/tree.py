@@ -144,7 +144,7 @@ class _Builder:
             if self.run.has_ended
             else title or outline(planned)
         )
-        rows = ()
+        rows: tuple[Row, ...] = ()
         if planned.kind in ("steps", "parallel") and not self.run.has_ended and node is None:
             rows = tuple(self._list(planned.lists.get(planned.kind, ()), path))
         return Row(look="pending", label=label_of(planned), path=path, note=note, rows=rows)
@@ -519,15 +519,13 @@ _SETTLED = {"caught": "caught", "continued": "the run went on", "skipped": "pass
 
 
 def lines(
-    rows: tuple[Row, ...], screen: Screen, *, beat: int | None = None, label_width: int = 0
+    rows: tuple[Row, ...], screen: Screen, *, beat: int | None = None
 ) -> tuple[Line, ...]:
     """The rows as lines with guides, one column for the times and what is left for notes."""
     flat = tuple(_flat(rows, ""))
     width = screen.width
     most = max(10, min(LABEL_CELLS_MAX, width // 2))
-    column = min(
-        most, max([label_width, *(cells(guide) + 2 + cells(row.label) for guide, row, _ in flat)], default=0)
-    )
+    column = min(most, max((cells(guide) + 2 + cells(row.label) for guide, row, _ in flat), default=0))
     made: list[Line] = []
     for guide, row, below in flat:
         made.append(_row_line(guide, row, screen=screen, column=column, beat=beat))

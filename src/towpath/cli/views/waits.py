@@ -120,8 +120,8 @@ def described(wait: Wait, *, now: Micros, with_path: bool = True) -> Line:
     if wait.until is not None:
         until = f"until {words.moment(wait.until, now=now)} ({words.ahead(wait.until, now=now)})"
         parts.append(f"{until}, {wait.then}" if wait.then else until)
-    name = (f"{safe(wait.path)} ", "name") if with_path and wait.path else ""
-    return line(name, wait.reason, (f"  {'; '.join(parts)}" if parts else "", "dim"))
+    name = f"{safe(wait.path)} " if with_path and wait.path else ""
+    return line((name, "name"), wait.reason, (f"  {'; '.join(parts)}" if parts else "", "dim"))
 
 
 def quoted(path: Path) -> str:

@@ -99,7 +99,7 @@ def choices_line(choices: Sequence[str]) -> Line:
     for letter, choice in letters(choices).items():
         before, _, after = choice.partition(letter)
         spans += [(f"{before}[", "dim"), (letter, "ask"), (f"]{after}  ".replace("_", " "), "dim")]
-    return tuple(spans)
+    return (*spans[:-1], (spans[-1][0].rstrip(), "dim")) if spans else ()
 
 
 class Dialogue:

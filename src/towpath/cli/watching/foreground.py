@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from towpath.cli import exit_codes, failures
+from towpath.cli import diary, exit_codes, failures
 from towpath.cli.session import Session
 from towpath.cli.views.lines import line
 from towpath.cli.watching.asking import Dialogue, Said, chosen
@@ -52,6 +52,8 @@ def drive(session: Session, command: str, begin: Begin, manner: Manner) -> int:
 
 async def _drive(session: Session, command: str, begin: Begin, manner: Manner) -> int:
     app = session.app()
+    app.folder.make()
+    diary.keep(app.settings.data)
     interactive = session.is_interactive and manner.style == "auto"
     with quiet_keyboard() if interactive else contextlib.nullcontext():
         async with app.engine(command) as engine:
@@ -222,7 +224,10 @@ class Foreground:
             self._asked = None
             self._dialogue = asyncio.create_task(self._ask_how_to_stop())
             return
-        await self._end_dialogue()
+        if self._dialogue is not None:
+            await self._end_dialogue()
+            self._screen.say()
+            self._view.resume()
         await self._do("leave" if self._cancelled else "cancel")
 
     async def _ask_how_to_stop(self) -> Wish:
@@ -231,11 +236,17 @@ class Foreground:
         if self._cancelled:
             self._screen.say("The run is being cancelled.")
         else:
-            self._screen.say(("cancel  ", "name"), ("stop it and undo what was done (Ctrl-C again does the same)", "dim"))
-        self._screen.say(("leave   ", "name"), (f"go away; `tow resume {self._number}` goes on with it", "dim"))
+            self._screen.say(
+                ("cancel  ", "name"), ("stop it and undo what was done (Ctrl-C again does the same)", "dim")
+            )
+        self._screen.say(
+            ("leave   ", "name"), (f"go away; `tow resume {self._number}` goes on with it", "dim")
+        )
         self._screen.say(("go on   ", "name"), ("nothing happened", "dim"))
         shown = {"c": "cancel", "l": "leave", "g": "go on"}
-        prompt = "  ".join(f"[{key}]{word[1:]}" for key, word in shown.items() if word.replace(" ", "_") in choices)
+        prompt = "  ".join(
+            f"[{key}]{word[1:]}" for key, word in shown.items() if word.replace(" ", "_") in choices
+        )
         while True:
             typed = await self._keyboard.ask(line(("❯ ", "ask"), prompt))
             wish = chosen(typed, choices)
@@ -270,13 +281,19 @@ class Foreground:
         if run.status != "waiting":
             return
         asking = (run.nodes[path] for path in run.leaves if run.nodes[path].status == "asking")
-        node = next((node for node in asking if _key(node) not in self._later), None)
+        node = next((node for node in asking if self._is_to_be_asked(node)), None)
         if node is not None:
             self._asked = node
             self._view.tick(self._app.now())
             self._view.pause()
             dialogue = Dialogue(self._keyboard, self._app.project.file.people, actor=self._manner.actor)
             self._dialogue = asyncio.create_task(dialogue.ask(node, now=self._app.now()))
+
+    def _is_to_be_asked(self, node: Node) -> bool:
+        """Whether the person has not put the question off; once the run is cancelled, only rollbacks ask."""
+        if self._cancelled and (node.question is None or node.question.kind != "rollback"):
+            return False
+        return _key(node) not in self._later
 
     def _is_still_asked(self, run: Run, node: Node) -> bool:
         now = run.nodes.get(node.path)

@@ -54,7 +54,7 @@ class LiveView:
         self._run: Run | None = None
         self._paused = False
         self._beat = 0
-        self._label_width = 0
+        self._now: Micros = 0
 
     def take(self, run: Run, told: tuple[tuple[int, events.AnyEvent], ...]) -> None:
         """Remembers the state; the next tick draws it."""
@@ -68,11 +68,14 @@ class LiveView:
         if self._run is None or self._paused:
             return
         self._beat += 1
+        self._now = now
         self._region.draw(self._picture(self._run, now))
 
     def pause(self) -> None:
-        """Leaves the tree where it is; a question comes below."""
+        """Leaves the tree where it is, without what the question below says anyhow."""
         if not self._paused:
+            if self._run is not None:
+                self._region.draw(self._picture(self._run, self._now, with_waits=False))
             self._region.leave()
             self._paused = True
 
@@ -99,18 +102,20 @@ class LiveView:
         tail = self._tails.last(run.error.step, ERROR_TAIL_LINES) if run.error is not None else ()
         _show_end(self._screen, run, self._number, self._chronicle, now=now, tail=tail, left=left)
 
-    def _picture(self, run: Run, now: Micros) -> tuple[Line, ...]:
+    def _picture(self, run: Run, now: Micros, *, with_waits: bool = True) -> tuple[Line, ...]:
         head = clip(summary.headline(run, self._number, now=now), self._screen.width)
         waiting = summary.waiting_lines(run, self._chronicle, self._number, self._screen, now=now)
         room = max(3, self._screen.height - 2)
-        waiting = waiting[: room // 2] if run.status == "waiting" else ()
+        waiting = waiting[: room // 2] if with_waits and run.status == "waiting" else ()
         detail = tree.Detail(now=now, chronicle=self._chronicle, tails=self._shown_tails(run))
         rows = tree.fit(tree.tree(run, detail), room - 1 - len(waiting))
-        body = tree.lines(rows, self._screen, beat=self._beat, label_width=self._label_width)
+        body = tree.lines(rows, self._screen, beat=self._beat)
         return (head, *body, *waiting)
 
     def _shown_tails(self, run: Run) -> dict[Path, tuple[str, ...]]:
-        working = [path for path in itertools.islice(run.leaves, 30) if run.nodes[path].status == "performing"]
+        working = [
+            path for path in itertools.islice(run.leaves, 30) if run.nodes[path].status == "performing"
+        ]
         count = TAIL_LINES if len(working) <= 3 else 1  # noqa: PLR2004 - many at once get a line each
         return {path: self._tails.last(path, count) for path in working[:12]}
 
@@ -261,7 +266,9 @@ class JsonView:
 
 def log_line(at: Micros, path: Path, text: str, *, width: int = 0) -> Line:
     """A line that a step printed."""
-    return line((words.clock(at), "dim"), "  ", (f"{safe(path):<{width}}", "dim"), ("  │ ", "frame"), safe(text))
+    return line(
+        (words.clock(at), "dim"), "  ", (f"{safe(path):<{width}}", "dim"), ("  │ ", "frame"), safe(text)
+    )
 
 
 def _show_end(  # noqa: PLR0913 - what the end is made of
@@ -277,11 +284,13 @@ def _show_end(  # noqa: PLR0913 - what the end is made of
     if not run.has_ended:
         screen.show(*summary.waiting_lines(run, chronicle, number, screen, now=now))
         if left:
-            screen.show(*summary.hint_lines((summary.Hint(command=f"tow resume {number}", why="go on with it"),), screen))
+            screen.show(
+                *summary.hint_lines(
+                    (summary.Hint(command=f"tow resume {number}", why="go on with it"),), screen
+                )
+            )
         return
     ending = summary.ending_lines(run, screen, tail=tail)
     if ending:
         screen.show(*ending)
     screen.show(*summary.hint_lines(summary.hints(run, number), screen))
-
-

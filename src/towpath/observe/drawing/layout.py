@@ -84,6 +84,8 @@ class Drawing:
     edges: list[Edge] = field(default_factory=list)
     boxes: list[PlacedBox] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
+    dots: list[tuple[float, float]] = field(default_factory=list)
+    """Where lanes part and meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def size_of(figure: Figure) -> Size:
 
 def _box_size(box: Box) -> Size:
     texts = [text for text in (box.detail, *box.notes) if text]
-    wanted = max([len(box.title) * TITLE_CHAR + 46, *(len(text) * TEXT_CHAR + 24 for text in texts)])
+    wanted = max([len(box.title) * TITLE_CHAR + 46, *(len(text) * TEXT_CHAR + 32 for text in texts)])
     width = min(BOX_WIDTH_MAX, max(BOX_WIDTH_MIN, wanted))
     if box.kind in ("stop", "nothing"):
         width = 84.0
@@ -182,7 +184,8 @@ def _lanes_size(lanes: Lanes) -> Size:
 
 def _header(frame: Frame) -> float:
     base = HEADER_WITH_DETAIL if frame.detail else HEADER
-    return base + LINE_HEIGHT * len(frame.notes)
+    loop = 10.0 if frame.kind == "repeat" else 0.0
+    return base + loop + LINE_HEIGHT * len(frame.notes)
 
 
 def _frame_size(frame: Frame) -> Size:
@@ -276,6 +279,7 @@ def _connect_lanes(  # noqa: PLR0913 - the ends of the lines
     join: tuple[float, float],
 ) -> None:
     needed = {one for needs in lanes.needs for one in needs}
+    drawing.dots += [fork, join]
     for position, top in tops.items():
         needs = lanes.needs[position] if lanes.needs else ()
         for one in needs:
@@ -292,11 +296,17 @@ def _connect_lanes(  # noqa: PLR0913 - the ends of the lines
                 text=lanes.labels[position], x=top[0] - width / 2, y=top[1] - LABEL_HEIGHT - 4, width=width
             )
             drawing.labels.append(label)
-        if position not in needed:
+        if position not in needed and not _ends_run(lanes.parts[position]):
             bottom = bottoms[position]
             bend = join[1] - FORK / 2
             points = (bottom, (bottom[0], bend), (join[0], bend), join)
             drawing.edges.append(Edge(points=points, has_head=False))
+
+
+def _ends_run(figure: Figure) -> bool:
+    """Whether nothing follows the figure: its last step ends the run."""
+    last = figure.parts[-1] if isinstance(figure, Column) else figure
+    return isinstance(last, Box) and last.kind == "end"
 
 
 def _place_frame(drawing: Drawing, frame: Frame, x: float, y: float) -> None:

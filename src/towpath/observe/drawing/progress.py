@@ -60,7 +60,7 @@ def progress_of(run: Run) -> dict[int, Progress]:
 
 def state_of(node: Node) -> State:
     """The state of one node."""
-    return "undone" if node.undone else _OF_STATUS[node.status]
+    return "undone" if node.undone and node.status == "succeeded" else _OF_STATUS[node.status]
 
 
 def _progress(states: Mapping[State, int], node: Node) -> Progress:

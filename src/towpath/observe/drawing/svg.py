@@ -5,10 +5,12 @@ Colours come from classes, so that a page can bring its own; a file of its own c
 
 from __future__ import annotations
 
+import functools
+import string
 from html import escape
 
 from towpath.observe.drawing import layout
-from towpath.observe.drawing.figures import Figure
+from towpath.observe.drawing.figures import Box, Figure
 from towpath.observe.drawing.layout import Drawing, Edge, Label, PlacedBox, PlacedFrame
 
 CORNER = 9.0
@@ -32,13 +34,14 @@ def svg(figure: Figure, *, title: str, is_standalone: bool = True) -> str:
 
 def css() -> str:
     """The style sheet of the pictures, for light and dark."""
-    return _CSS
+    return _style()
 
 
 def _body(drawing: Drawing) -> list[str]:
     return [
         *(_frame(frame) for frame in drawing.frames),
         *(_edge(edge) for edge in drawing.edges),
+        *(f'<circle class="head" cx="{_number(x)}" cy="{_number(y)}" r="3.5"/>' for x, y in drawing.dots),
         *(_box(box) for box in drawing.boxes),
         *(_label(label) for label in drawing.labels),
     ]
@@ -48,15 +51,23 @@ def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _rect(x: float, y: float, width: float, height: float, *, css_class: str, corner: float = CORNER) -> str:
-    n = _number
-    return f'<rect class="{css_class}" x="{n(x)}" y="{n(y)}" width="{n(width)}" height="{n(height)}" rx="{n(corner)}"/>'
+def _rect(  # noqa: PLR0913 - what a rectangle is made of
+    x: float, y: float, width: float, height: float, *, css_class: str, corner: float = CORNER
+) -> str:
+    numbers = {"x": x, "y": y, "width": width, "height": height, "rx": corner}
+    placed = " ".join(f'{name}="{_number(value)}"' for name, value in numbers.items())
+    return f'<rect class="{css_class}" {placed}/>'
 
 
-def _text(text: str, x: float, y: float, *, css_class: str, room: float, char: float) -> str:
-    most = max(1, int(room / char))
+def _text(  # noqa: PLR0913 - what a text is made of
+    text: str, x: float, y: float, *, css_class: str, room: float = 0.0, anchor: str = ""
+) -> str:
+    """A text, cut to the *room* in pixels where one is given."""
+    char = layout.TITLE_CHAR if css_class == "title" else layout.TEXT_CHAR
+    most = max(1, int(room / char)) if room else len(text)
     shown = text if len(text) <= most else text[: most - 1] + "…"
-    return f'<text class="{css_class}" x="{_number(x)}" y="{_number(y)}">{escape(shown)}</text>'
+    anchored = f' text-anchor="{anchor}"' if anchor else ""
+    return f'<text class="{css_class}"{anchored} x="{_number(x)}" y="{_number(y)}">{escape(shown)}</text>'
 
 
 def _frame(placed: PlacedFrame) -> str:
@@ -69,66 +80,53 @@ def _frame(placed: PlacedFrame) -> str:
                 _rect(placed.x + off, placed.y + off, placed.width, placed.height, css_class="sheet")
             )
     parts.append(_rect(placed.x, placed.y, placed.width, placed.height, css_class="border"))
-    room = placed.width - 28
-    y = placed.y + 21
-    parts.append(_text(frame.title, placed.x + 14, y, css_class="title", room=room, char=layout.TITLE_CHAR))
-    if frame.kind not in ("handler", "steps"):
-        right = placed.x + placed.width - 12
-        parts.append(
-            f'<text class="kind" text-anchor="end" x="{_number(right)}" y="{_number(y)}">{frame.kind}</text>'
-        )
-    for text in (frame.detail, *frame.notes):
-        if text:
-            y += layout.LINE_HEIGHT
-            parts.append(_text(text, placed.x + 14, y, css_class="note", room=room, char=layout.TEXT_CHAR))
+    kind = "" if frame.kind in ("handler", "steps") else frame.kind
+    parts += _words(placed, frame.title, kind, (frame.detail, *frame.notes))
     return "".join([*parts, "</g>"])
 
 
 def _box(placed: PlacedBox) -> str:
     box = placed.box
-    is_end = box.kind in ("stop", "nothing")
-    corner = placed.height / 2 if is_end or box.kind == "start" else CORNER
-    parts = [f'<g class="box {box.kind} {box.state}" data-path="{escape(box.path, quote=True)}">']
-    parts.append(f"<title>{escape(_tooltip(placed))}</title>")
-    parts.append(
-        _rect(placed.x, placed.y, placed.width, placed.height, css_class="border", corner=min(corner, 20))
-    )
-    middle = placed.x + placed.width / 2
-    y = placed.y + 22
-    if is_end or box.kind == "start":
-        parts.append(
-            f'<text class="title" text-anchor="middle" x="{_number(middle)}" y="{_number(y)}">{escape(box.title)}</text>'
-        )
-        for text in (box.detail, *box.notes):
-            if text:
-                y += layout.LINE_HEIGHT
-                room = int((placed.width - 24) / layout.TEXT_CHAR)
-                shown = text if len(text) <= room else text[: room - 1] + "…"
-                parts.append(
-                    f'<text class="note" text-anchor="middle" x="{_number(middle)}" y="{_number(y)}">{escape(shown)}</text>'
-                )
-        return "".join([*parts, "</g>"])
-    room = placed.width - 24
-    kind_room = len(box.kind) * layout.TEXT_CHAR
-    parts.append(
-        f'<rect class="edge-mark" x="{_number(placed.x)}" y="{_number(placed.y + 8)}" width="4" height="{_number(placed.height - 16)}" rx="2"/>'
-    )
-    parts.append(
-        _text(box.title, placed.x + 14, y, css_class="title", room=room - kind_room, char=layout.TITLE_CHAR)
-    )
-    right = placed.x + placed.width - 10
-    parts.append(
-        f'<text class="kind" text-anchor="end" x="{_number(right)}" y="{_number(y)}">{escape(box.kind)}</text>'
-    )
-    for text in (box.detail, *box.notes):
-        if text:
-            y += layout.LINE_HEIGHT
-            parts.append(_text(text, placed.x + 14, y, css_class="note", room=room, char=layout.TEXT_CHAR))
+    is_pill = box.kind in ("start", "stop", "nothing")
+    corner = min(20.0, placed.height / 2) if is_pill else CORNER
+    parts = [
+        f'<g class="box {box.kind} {box.state}" data-path="{escape(box.path, quote=True)}">',
+        f"<title>{escape(_tooltip(box))}</title>",
+        _rect(placed.x, placed.y, placed.width, placed.height, css_class="border", corner=corner),
+    ]
+    if is_pill:
+        parts += _centred(placed)
+    else:
+        parts.append(_rect(placed.x, placed.y + 8, 4, placed.height - 16, css_class="edge-mark", corner=2))
+        parts += _words(placed, box.title, box.kind, (box.detail, *box.notes))
     return "".join([*parts, "</g>"])
 
 
-def _tooltip(placed: PlacedBox) -> str:
+def _words(placed: PlacedBox | PlacedFrame, title: str, kind: str, rows: tuple[str, ...]) -> list[str]:
+    """The title at the left, the kind at the right, and the rows below."""
+    room = placed.width - 26
+    y = placed.y + 22
+    title_room = room - len(kind) * layout.TEXT_CHAR
+    parts = [_text(title, placed.x + 14, y, css_class="title", room=title_room)]
+    if kind:
+        parts.append(_text(kind, placed.x + placed.width - 11, y, css_class="kind", anchor="end"))
+    for row in filter(None, rows):
+        y += layout.LINE_HEIGHT
+        parts.append(_text(row, placed.x + 14, y, css_class="note", room=room))
+    return parts
+
+
+def _centred(placed: PlacedBox) -> list[str]:
     box = placed.box
+    middle, y, room = placed.x + placed.width / 2, placed.y + 22, placed.width - 24
+    parts = [_text(box.title, middle, y, css_class="title", room=room, anchor="middle")]
+    for row in filter(None, (box.detail, *box.notes)):
+        y += layout.LINE_HEIGHT
+        parts.append(_text(row, middle, y, css_class="note", room=room, anchor="middle"))
+    return parts
+
+
+def _tooltip(box: Box) -> str:
     return "\n".join(text for text in (f"{box.title} ({box.kind})", box.detail, *box.notes) if text)
 
 
@@ -165,12 +163,9 @@ def _towards(start: tuple[float, float], goal: tuple[float, float], length: floa
 
 
 def _label(label: Label) -> str:
-    parts = [
-        _rect(label.x, label.y, label.width, 20.0, css_class="chip", corner=10.0),
-        f'<text class="condition" text-anchor="middle" x="{_number(label.x + label.width / 2)}" '
-        f'y="{_number(label.y + 14)}">{escape(_fitted(label))}</text>',
-    ]
-    return "".join(parts)
+    chip = _rect(label.x, label.y, label.width, 20.0, css_class="chip", corner=10.0)
+    middle = label.x + label.width / 2
+    return chip + _text(_fitted(label), middle, label.y + 14, css_class="condition", anchor="middle")
 
 
 def _fitted(label: Label) -> str:
@@ -182,44 +177,63 @@ _MARKER = (
     '<defs><marker id="tow-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     '<path class="head" d="M0 0.8 7.5 4 0 7.2 1.6 4Z"/></marker></defs>'
 )
-_CSS = """
-.tow-graph{--paper:#fff;--ink:#1c2733;--soft:#5b6b7b;--line:#9aa8b5;--box:#f6f8fa;--rim:#c9d3dc;--frame:#ffffff00;
---good:#1a7f4b;--good-bg:#e3f5ea;--bad:#c4302b;--bad-bg:#fde8e7;--busy:#1769c4;--busy-bg:#e4effc;
---warn:#a15c00;--warn-bg:#fdf1dc;--ask:#7c3aad;--ask-bg:#f3e8fc;font-family:ui-sans-serif,system-ui,"Segoe UI",
-"Helvetica Neue",Arial,sans-serif;color-scheme:light dark}
-@media (prefers-color-scheme:dark){.tow-graph{--paper:#10161d;--ink:#e6edf3;--soft:#98a6b3;--line:#5d6b78;--box:#1a232d;
---rim:#36424e;--good:#4cc38a;--good-bg:#12301f;--bad:#ff7b72;--bad-bg:#3b1716;--busy:#6cb2ff;--busy-bg:#11294a;
---warn:#e3a34a;--warn-bg:#33250e;--ask:#c79bf0;--ask-bg:#2c1a3f}}
-.tow-graph .paper{fill:var(--paper)}
-.tow-graph text{fill:var(--ink)}
+_LIGHT = {
+    "paper": "#ffffff", "ink": "#1c2733", "soft": "#5b6b7b", "line": "#9aa8b5", "box": "#f6f8fa", "rim": "#c9d3dc",
+    "good": "#1a7f4b", "good_bg": "#e3f5ea", "bad": "#c4302b", "bad_bg": "#fde8e7", "busy": "#1769c4",
+    "busy_bg": "#e4effc", "warn": "#a15c00", "warn_bg": "#fdf1dc", "ask": "#7c3aad", "ask_bg": "#f3e8fc",
+}  # fmt: skip
+_DARK = {
+    "paper": "#10161d", "ink": "#e6edf3", "soft": "#98a6b3", "line": "#5d6b78", "box": "#1a232d", "rim": "#36424e",
+    "good": "#4cc38a", "good_bg": "#12301f", "bad": "#ff7b72", "bad_bg": "#3b1716", "busy": "#6cb2ff",
+    "busy_bg": "#11294a", "warn": "#e3a34a", "warn_bg": "#33250e", "ask": "#c79bf0", "ask_bg": "#2c1a3f",
+}  # fmt: skip
+_SHAPE = """
+.tow-graph{font-family:ui-sans-serif,system-ui,"Segoe UI","Helvetica Neue",Arial,sans-serif}
 .tow-graph .title{font-size:13px;font-weight:600}
-.tow-graph .note{font-size:11.5px;fill:var(--soft)}
-.tow-graph .kind{font-size:10.5px;fill:var(--soft)}
-.tow-graph .condition{font-size:11px;fill:var(--ink);font-family:ui-monospace,Menlo,Consolas,monospace}
-.tow-graph .chip{fill:var(--paper);stroke:var(--rim)}
-.tow-graph .border{fill:var(--box);stroke:var(--rim);stroke-width:1.2}
-.tow-graph .frame>.border{fill:var(--paper);fill-opacity:.55}
-.tow-graph .frame>.sheet{fill:var(--paper);stroke:var(--rim)}
+.tow-graph .note{font-size:11.5px}
+.tow-graph .kind{font-size:10.5px}
+.tow-graph .condition{font-size:11px;font-family:ui-monospace,Menlo,Consolas,monospace}
+.tow-graph .border{stroke-width:1.2}
+.tow-graph .frame>.border{fill-opacity:.55}
 .tow-graph .frame.handler>.border{stroke-dasharray:5 4}
-.tow-graph .edge-mark{fill:var(--line)}
-.tow-graph .edge{fill:none;stroke:var(--line);stroke-width:1.5}
+.tow-graph .edge{fill:none;stroke-width:1.5}
 .tow-graph .edge.dashed{stroke-dasharray:4 4}
-.tow-graph .head{fill:var(--line)}
-.tow-graph .start>.border,.tow-graph .stop>.border{fill:var(--ink);stroke:none}
-.tow-graph .start text,.tow-graph .stop text{fill:var(--paper)}
-.tow-graph .approve>.edge-mark,.tow-graph .task>.edge-mark{fill:var(--ask)}
-.tow-graph .wait>.edge-mark{fill:var(--warn)}
-.tow-graph .box.succeeded>.border{fill:var(--good-bg);stroke:var(--good)}
-.tow-graph .box.failed>.border{fill:var(--bad-bg);stroke:var(--bad)}
-.tow-graph .box.running>.border{fill:var(--busy-bg);stroke:var(--busy);stroke-width:2}
-.tow-graph .box.waiting>.border,.tow-graph .box.undone>.border,.tow-graph .box.cancelled>.border{
-fill:var(--warn-bg);stroke:var(--warn)}
-.tow-graph .box.asking>.border{fill:var(--ask-bg);stroke:var(--ask);stroke-width:2}
+.tow-graph .start>.border,.tow-graph .stop>.border{stroke:none}
+.tow-graph .running>.border,.tow-graph .asking>.border{stroke-width:2}
 .tow-graph .box.skipped>.border{stroke-dasharray:3 3}
-.tow-graph .box.skipped text{fill:var(--soft)}
-.tow-graph .succeeded>.edge-mark{fill:var(--good)}.tow-graph .failed>.edge-mark{fill:var(--bad)}
-.tow-graph .running>.edge-mark{fill:var(--busy)}.tow-graph .waiting>.edge-mark,.tow-graph .undone>.edge-mark,
-.tow-graph .cancelled>.edge-mark{fill:var(--warn)}.tow-graph .asking>.edge-mark{fill:var(--ask)}
-.tow-graph .frame.succeeded>.border{stroke:var(--good)}.tow-graph .frame.failed>.border{stroke:var(--bad)}
-.tow-graph .frame.running>.border{stroke:var(--busy);stroke-width:2}
-""".replace("\n", "")
+"""
+_COLOURS = """
+.tow-graph .paper{fill:$paper}
+.tow-graph text{fill:$ink}
+.tow-graph .note,.tow-graph .kind{fill:$soft}
+.tow-graph .chip{fill:$paper;stroke:$rim}
+.tow-graph .border{fill:$box;stroke:$rim}
+.tow-graph .frame>.border,.tow-graph .frame>.sheet{fill:$paper;stroke:$rim}
+.tow-graph .edge{stroke:$line}
+.tow-graph .head,.tow-graph .edge-mark{fill:$line}
+.tow-graph .start>.border,.tow-graph .stop>.border{fill:$ink}
+.tow-graph .start text,.tow-graph .stop text{fill:$paper}
+.tow-graph .approve>.edge-mark,.tow-graph .task>.edge-mark,.tow-graph .asking>.edge-mark{fill:$ask}
+.tow-graph .wait>.edge-mark,.tow-graph .waiting>.edge-mark,.tow-graph .undone>.edge-mark,
+.tow-graph .cancelled>.edge-mark{fill:$warn}
+.tow-graph .succeeded>.edge-mark{fill:$good}
+.tow-graph .failed>.edge-mark{fill:$bad}
+.tow-graph .running>.edge-mark{fill:$busy}
+.tow-graph .box.succeeded>.border{fill:$good_bg;stroke:$good}
+.tow-graph .box.failed>.border{fill:$bad_bg;stroke:$bad}
+.tow-graph .box.running>.border{fill:$busy_bg;stroke:$busy}
+.tow-graph .box.waiting>.border,.tow-graph .box.undone>.border,.tow-graph .box.cancelled>.border{fill:$warn_bg;stroke:$warn}
+.tow-graph .box.asking>.border{fill:$ask_bg;stroke:$ask}
+.tow-graph .box.skipped text{fill:$soft}
+.tow-graph .frame.succeeded>.border{stroke:$good}
+.tow-graph .frame.failed>.border{stroke:$bad}
+.tow-graph .frame.running>.border{stroke:$busy}
+"""
+
+
+@functools.cache
+def _style() -> str:
+    """The whole style sheet; every colour is written out, for viewers that know no variables."""
+    colours = string.Template(_COLOURS)
+    dark = f"@media (prefers-color-scheme:dark){{{colours.substitute(_DARK)}}}"
+    return "".join((_SHAPE, colours.substitute(_LIGHT), dark)).replace("\n", "")
