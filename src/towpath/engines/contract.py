@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from towpath.core.events import AnyEvent
-from towpath.core.run import Carried, Json, Path, Run, RunId
+from towpath.core.run import Carried, Json, Micros, Node, Path, Question, Run, RunId
 from towpath.core.stimuli import AnyStimulus
 from towpath.definition import model
 from towpath.store.contract import Definition, RunNumber, Started
@@ -24,6 +24,8 @@ class StartRequest:
     definition: Definition
     inputs: Mapping[str, Json]
     started_by: str
+    edited_by: str = ""
+    """Who last edited the definition."""
     event: Json = None
     """What started it, for a trigger."""
     mode: Literal["forward", "rollback"] = "forward"
@@ -49,11 +51,38 @@ class Step:
     facts: tuple[AnyEvent, ...]
 
 
+LadderKind = Literal["reminder", "rung", "expiry"]
+
+
 class Library(Protocol):
     """Where an engine finds the workflows that others call by name."""
 
     def find(self, name: str) -> tuple[model.Workflow, Definition]:
         """The current version of a workflow; raises NotFound or DefinitionError."""
+
+
+class People(Protocol):
+    """Who may say what, and who is told when, as an engine needs to know it. Called in the loop, but for `read_evidence`."""
+
+    def judge(self, run: Run, stimulus: AnyStimulus) -> None:
+        """Raises Refused, with the reason, where the person who says this may not."""
+
+    def next_at(self, node: Node) -> Micros | None:
+        """When a question's ladder is due next; None where nothing more will come."""
+
+    def due(self, node: Node, now: Micros) -> tuple[tuple[LadderKind, int], ...]:
+        """What of a question's ladder is due and was not told, in order: kind and number."""
+
+    def window_opens_at(self, calendar: str, now: Micros) -> Micros | None:
+        """When a calendar's window is open next, *now* where it is; None where it never opens, as it stands."""
+
+    def tell(
+        self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
+    ) -> None:
+        """Has people told; returns at once, and what was told is not told again. Without *to*: who was asked."""
+
+    def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:
+        """The files that a question shows: name to digest and text. May block."""
 
 
 class Engine(Protocol):

@@ -31,6 +31,7 @@ from towpath.engines.clock import Clock
 from towpath.engines.contract import StartRequest, Step
 from towpath.engines.embedded import recovery
 from towpath.engines.embedded.mailroom import Mailroom
+from towpath.engines.embedded.questions import Questions
 from towpath.engines.embedded.timers import Timers
 from towpath.engines.performing import Order, Performer
 from towpath.errors import BugError, NotFound, Refused, StoreUnavailable, TowpathError
@@ -41,6 +42,7 @@ from towpath.store.contract import (
     NewRun,
     OwnerId,
     RunNumber,
+    RunRow,
     Slot,
     SlotsFull,
     Started,
@@ -55,6 +57,18 @@ COLLECTOR_THRESHOLDS = (50_000, 20, 100)
 """See `gc.set_threshold`."""
 _LOG = logging.getLogger("towpath.engine")
 
+FROM_PEOPLE = frozenset(
+    {
+        stimuli.Answered,
+        stimuli.Claimed,
+        stimuli.HandedOver,
+        stimuli.Commented,
+        stimuli.Withdrawn,
+        stimuli.Retry,
+        stimuli.Skip,
+    }
+)
+"""What people say about a question; whether they may is asked in the same breath as the decision."""
 OnSettled: TypeAlias = Callable[[Exception | None], None]
 
 
@@ -86,6 +100,7 @@ class EmbeddedEngine:
         plans: history.Plans,
         performer: Performer,
         library: contract.Library,
+        people: contract.People,
         clock: Clock,
         command: str = "tow",
         performing_max: int = 64,
@@ -95,6 +110,8 @@ class EmbeddedEngine:
         self.plans = plans
         self.performer = performer
         self.library = library
+        self.people = people
+        self.questions = Questions(self, people)
         self.clock = clock
         self.command = command
         self._base_url = base_url
@@ -160,6 +177,8 @@ class EmbeddedEngine:
 
     async def tell(self, run: RunNumber, stimulus: stimuli.AnyStimulus) -> None:
         """Tells a run of this engine something; its facts are durable when this returns; raises Refused."""
+        if isinstance(stimulus, stimuli.Answered):
+            await self.questions.refresh_evidence(run, stimulus.path)
         settled: asyncio.Future[None] = self._loop.create_future()
 
         def on_settled(error: Exception | None) -> None:
@@ -175,7 +194,7 @@ class EmbeddedEngine:
 
     async def watch(self, run: RunNumber) -> AsyncIterator[Step]:
         """The run as it is, and then every step of it, until it has ended."""
-        drive = self._drive(run)
+        drive = self.drive(run)
         queue: asyncio.Queue[Step | Exception] = asyncio.Queue()
         drive.watchers.append(queue)
         try:
@@ -225,6 +244,7 @@ class EmbeddedEngine:
             digest=request.definition.digest,
             inputs=request.inputs,
             started_by=request.started_by,
+            edited_by=request.edited_by,
             url=f"{self._base_url}/runs/{run_id}" if self._base_url else "",
             event=request.event,
             mode=request.mode,
@@ -301,15 +321,17 @@ class EmbeddedEngine:
     ) -> None:
         """Decides at once and has the facts written; *on_settled* hears when they are durable, or why they are not."""
         try:
-            drive = self._drive(number)
+            drive = self.drive(number)
             before = drive.run
+            if type(stimulus) in FROM_PEOPLE:
+                self.people.judge(before, stimulus)
             decision = advance(before, stimulus)
         except TowpathError as error:
             if on_settled is not None:
                 on_settled(error)
             return
         except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
-            self._poisoned(number, type(stimulus).__name__, error)
+            self.poisoned(number, type(stimulus).__name__, error)
             if on_settled is not None:
                 on_settled(BugError(f"run {number} cannot go on: {error!r}"))
             return
@@ -379,13 +401,17 @@ class EmbeddedEngine:
                 self._stopping.discard(task)
                 task.cancel()
 
-    def _poisoned(self, number: RunNumber, by: str, error: Exception) -> None:
-        """The run cannot go on, by our own mistake: it is left as it is, and the others go on."""
+    def poisoned(self, number: RunNumber, by: str, error: Exception) -> None:
+        """The run cannot go on, by our own mistake: it is left as it is and says so, and the others go on."""
         _LOG.error("engine.run_poisoned run=%s by=%s", number, by, exc_info=error)
         drive = self._drives.get(number)
+        sequence = self.sequence_of(number)
         if drive is not None:
             self._forget(drive, BugError(f"run {number} cannot go on: {error!r}"))
-            self._evicted[number] = None
+        self._evicted[number] = None
+        why = f"it cannot go on, by a mistake of Towpath: {error!r}"[: summaries.WAITING_FOR_CHARS_MAX]
+        summary = Summary(status="waiting", waiting_for=why, waiting_since=self.clock.now())
+        self.journal.commit(Change(number, sequence, (), summary), lambda _: None)
 
     # ---- after facts are durable -----------------------------------------------------------------------------------
 
@@ -401,7 +427,7 @@ class EmbeddedEngine:
         except StoreUnavailable as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
-            self._poisoned(drive.number, type(facts[-1]).__name__, error)
+            self.poisoned(drive.number, type(facts[-1]).__name__, error)
 
     def _follow(self, drive: Drive, facts: tuple[AnyEvent, ...], run: Run) -> None:
         """Does what facts ask for."""
@@ -432,9 +458,13 @@ class EmbeddedEngine:
             case commands.StopSteps():
                 self._stop(drive, command)
             case commands.StartChild():
-                self._spawn(self._start_child(drive, command))
-            case commands.AskPeople() | commands.AwaitWindow():
-                pass
+                self.spawn(self._start_child(drive, command))
+            case commands.AskPeople():
+                self.questions.asked(drive, command)
+            case commands.TellPeople():
+                self.questions.told(drive, command)
+            case commands.AwaitWindow():
+                self.questions.await_window(drive.number, command)
 
     def _perform(self, drive: Drive, command: commands.PerformStep) -> None:
         order = Order(
@@ -496,7 +526,14 @@ class EmbeddedEngine:
         cancel = stimuli.Cancel(at=self.clock.now(), by=f"run {drive.number}", rollback=drive.run.rolls_back)
         self._mailroom.tell_or_post(child, cancel)
 
+    def set_timer(self, number: RunNumber, path: Path, purpose: str, due: Micros) -> None:
+        """Has a timer fire that is the engine's own and not the core's."""
+        self._timers.set(number, path, purpose, due)
+
     def _timer_due(self, number: RunNumber, path: Path, purpose: str, due: Micros) -> None:
+        if purpose not in ("due", "timeout"):
+            self.questions.timer_due(number, path, purpose)
+            return
         fired = stimuli.TimerFired(
             at=self.clock.now(),
             path=path,
@@ -630,12 +667,16 @@ class EmbeddedEngine:
         drive = self._drives.get(number)
         return drive.run.sequence if drive is not None else self.store.reader.last_sequence(number)
 
-    def adopt(self, number: RunNumber, run: Run) -> Drive:
-        """Begins to drive a run that was claimed."""
-        self._drives[number] = drive = Drive(number, run)
+    def adopt(self, row: RunRow, run: Run) -> Drive:
+        """Begins to drive a run that was claimed, or comes back into memory."""
+        self._drives[row.number] = drive = Drive(row.number, run)
+        drive.since = row.summary.waiting_since or run.accepted_at
+        if row.summary.status != run.status:
+            summary = summaries.summary_of(run, drive.since)
+            self.journal.commit(Change(row.number, run.sequence, (), summary), lambda _: None)
         return drive
 
-    def _drive(self, number: RunNumber) -> Drive:
+    def drive(self, number: RunNumber) -> Drive:
         """The drive of a run of this engine, folded from the journal where it is not in memory."""
         drive = self._drives.get(number)
         if drive is not None:
@@ -647,9 +688,7 @@ class EmbeddedEngine:
         del self._evicted[number]
         row = self.store.reader.run(number)
         run = history.load_run(self.store.reader, row, self.plans)
-        drive = self.adopt(number, run)
-        drive.since = row.summary.waiting_since or run.accepted_at
-        return drive
+        return self.adopt(row, run)
 
     def settle_down(self, drive: Drive) -> None:
         """A run that only waits: the longest undisturbed ones leave the memory."""
@@ -665,7 +704,7 @@ class EmbeddedEngine:
                 del self._drives[candidate]
                 self._evicted[candidate] = None
 
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+    def spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(coroutine)
         self._others.add(task)
         task.add_done_callback(self._others.discard)

@@ -56,15 +56,24 @@ def resume_all(engine: EmbeddedEngine) -> int:
         before = rows[-1].number
         for row in rows:
             if not engine.owns(row.number) and engine.store.owners.claim(row.number, engine.owner):
-                go_on(engine, row)
-                taken += 1
+                taken += _goes_on(engine, row)
     return taken
+
+
+def _goes_on(engine: EmbeddedEngine, row: RunRow) -> bool:
+    """Whether a claimed run could go on; one that could not does not keep the others from it."""
+    try:
+        go_on(engine, row)
+    except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the restart
+        engine.poisoned(row.number, "resume", error)
+        return False
+    return True
 
 
 def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
     """Folds a claimed run and performs what it is owed."""
     run = history.load_run(engine.store.reader, row, engine.plans)
-    drive = engine.adopt(row.number, run)
+    drive = engine.adopt(row, run)
     if run.state == "queued":
         concurrency = run.plan.workflow.concurrency
         if concurrency is None or run.group is None:

@@ -1,0 +1,112 @@
+"""The questions of an engine's runs: when their ladders are due, what their files say, and when a window opens.
+
+Nothing here is remembered. After a restart every open question is asked of again (`outstanding`), its ladder is worked out from the
+question and from what was told already, and what came due meanwhile happens at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from towpath.core import commands, stimuli
+from towpath.core.run import Micros, Node, Path
+from towpath.engines.contract import People
+from towpath.store.contract import RunNumber
+
+if TYPE_CHECKING:
+    from towpath.engines.embedded.loop import Drive, EmbeddedEngine
+
+LADDER = "ladder"
+WINDOW = "window"
+LOOK_AGAIN_MICROS = 3_600 * 1_000_000
+"""How often a window that never opens, as the calendar stands, is looked at: calendars change."""
+
+
+class Questions:
+    """Looks after what waits for people, in one engine."""
+
+    def __init__(self, engine: EmbeddedEngine, people: People) -> None:
+        self._engine = engine
+        self._people = people
+
+    def asked(self, drive: Drive, command: commands.AskPeople) -> None:
+        """A question is open: people are told, its evidence is read, and its ladder begins."""
+        node = drive.run.nodes.get(command.path)
+        if node is None or node.question != command.question:
+            return
+        if any(name not in command.question.evidence for name in command.question.files):
+            self._engine.spawn(self._read_evidence(drive.number, command.path, command.question.asked_at))
+            return
+        self._people.tell(drive.number, drive.run, node, why="asked", times=command.question.asked_at, to=())
+        self._arm(drive, node)
+
+    def told(self, drive: Drive, command: commands.TellPeople) -> None:
+        """More is to be told about an open question."""
+        node = drive.run.nodes.get(command.path)
+        if node is not None and node.question is not None:
+            self._people.tell(drive.number, drive.run, node, why=command.why, times=command.number, to=command.to)
+            self._arm(drive, node)
+
+    def await_window(self, number: RunNumber, command: commands.AwaitWindow) -> None:
+        """A step waits for a calendar's window."""
+        now = self._engine.clock.now()
+        opens_at = self._people.window_opens_at(command.window, now)
+        due = now + LOOK_AGAIN_MICROS if opens_at is None else min(opens_at, now + LOOK_AGAIN_MICROS)
+        self._engine.set_timer(number, command.path, f"{WINDOW}:{command.window}", due)
+
+    def timer_due(self, number: RunNumber, path: Path, purpose: str) -> None:
+        """A ladder is due, or a window may be open."""
+        if purpose == LADDER:
+            self._climb(number, path)
+        else:
+            self._look_at_window(number, path, purpose.removeprefix(f"{WINDOW}:"))
+
+    async def refresh_evidence(self, number: RunNumber, path: Path) -> None:
+        """Reads the files that a question shows again, before somebody answers it."""
+        drive = self._engine.drive(number)
+        node = drive.run.nodes.get(path)
+        if node is not None and node.question is not None and node.question.files:
+            await self._read_evidence(number, path, node.question.asked_at)
+
+    async def _read_evidence(self, number: RunNumber, path: Path, asked_at: Micros) -> None:
+        drive = self._engine.drive(number)
+        node = drive.run.nodes.get(path)
+        if node is None or node.question is None:
+            return
+        evidence = await asyncio.to_thread(self._people.read_evidence, drive.run, node.question)
+        read = stimuli.EvidenceRead(at=self._engine.clock.now(), path=path, asked_at=asked_at, evidence=evidence)
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._engine.tell_soon(number, read, lambda _: settled.set_result(None))
+        await settled
+
+    def _arm(self, drive: Drive, node: Node) -> None:
+        due = self._people.next_at(node)
+        if due is not None:
+            self._engine.set_timer(drive.number, node.path, LADDER, due)
+
+    def _climb(self, number: RunNumber, path: Path) -> None:
+        """What is due happens, in order, each only once; then the ladder waits for its next rung."""
+        drive = self._engine.drive(number)
+        node = drive.run.nodes.get(path)
+        if node is None or node.status != "asking" or node.question is None:
+            return
+        now = self._engine.clock.now()
+        for kind, step in self._people.due(node, now):
+            climbed = stimuli.Climbed(at=now, path=path, kind=kind, number=step, asked_at=node.question.asked_at)
+            self._engine.tell_soon(number, climbed)
+        node = drive.run.nodes.get(path)
+        if node is not None and node.status == "asking":
+            self._arm(drive, node)
+
+    def _look_at_window(self, number: RunNumber, path: Path, window: str) -> None:
+        drive = self._engine.drive(number)
+        node = drive.run.nodes.get(path)
+        if node is None or node.status != "waiting":
+            return
+        now = self._engine.clock.now()
+        opens_at = self._people.window_opens_at(window, now)
+        if opens_at is not None and opens_at <= now:
+            self._engine.tell_soon(number, stimuli.Signalled(at=now, kind="window", name=window))
+        else:
+            self.await_window(number, commands.AwaitWindow(path=path, window=window))
