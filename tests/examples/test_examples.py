@@ -8,8 +8,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,76 @@ def services_alive(project: Path) -> list[str]:
         if folder == project and "HTTPServer" in words:
             found.append(words)
     return found
+
+
+def test_a_killed_run_goes_on(project: Path) -> None:
+    """After `kill -9` no process is left; `tow resume` goes on, and every service gets its version."""
+    with started(project, "restart_fleet", "-i", "version=v9", "-i", "pause=1") as process:
+        wait_until(lambda: "v9" in versions(project), process)
+        process.kill()
+    wait_until(lambda: services_alive(project) == [])
+    killed = shown(project)
+
+    tow(project, "resume")
+
+    assert (killed["status"], killed["owner_life"]) == ("running", "dead")
+    assert shown(project)["status"] == "succeeded"
+    assert versions(project) == {"v9"}
+    assert services_alive(project) == []
+
+
+def test_a_check_list_is_done_by_people(project: Path) -> None:
+    """People answer from other terminals; only those who were asked may, and what they found is kept."""
+    with started(project, "maintenance_checklist") as process:
+        for step, who, words in (
+            ("announce", "ada", ("--done", "--form", "link=https://shop.example/news")),
+            ("backup_seen", "ada", ("--done", "--form", "age_hours=3")),
+            ("colleague", "grace", ("--done", "--form", "name=Ada")),
+            ("go", "mary", ("--approve",)),
+            ("work", "ada", ("--done", "--form", "went_well=true")),
+            ("reopen", "ada", ("--done",)),
+        ):
+            wait_until(lambda step=step: step in questions(project), process)
+            if step == "go":
+                tow(project, "answer", "last", step, *words, "--by", "ada", code=exit_codes.REFUSED)
+            tow(project, "answer", "last", step, *words, "--by", who)
+        assert process.wait(RUN_SECONDS_MAX) == exit_codes.OK
+    steps = {step["path"]: step.get("outputs") for step in shown(project)["steps"]}
+
+    assert steps["announce"] == {"link": "https://shop.example/news"}
+    assert steps["go"]["by"] == ["user:mary"]
+    assert "room" in steps
+
+
+def questions(project: Path) -> set[str]:
+    """The steps that ask somebody now."""
+    told = tow(project, "answer", "--json") if (project / ".towpath").exists() else ""
+    return {json.loads(line)["path"].rpartition("/")[2] for line in told.splitlines()}
+
+
+@contextmanager
+def started(project: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in another terminal; it is ended with the test."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "towpath", "run", *words],
+        cwd=project,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
+    """Look again until it is so; fails when the process ends before, or after a long time."""
+    until = time.monotonic() + RUN_SECONDS_MAX
+    while not is_so():
+        assert process is None or process.poll() is None, "the run ended too soon"
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_old_files_are_cleaned_up_and_new_ones_stay(project: Path) -> None:
