@@ -28,7 +28,7 @@ from towpath.definition.source import DataPath, Source, broken_paths, resolve_pl
 SALVAGE_ROUNDS_MAX = 12
 """Times that wrong parts are cut out before the rest is given up."""
 TOLD_MAX = 2 * PROBLEMS_MAX
-"""Errors of one file that are put into words; nobody reads more."""
+"""Errors of one file that are put into words; nobody reads more, and no more is checked."""
 STEP_LISTS = frozenset({"steps", "parallel", "repeat", "on_failure", "catch", "finally", "rollback", "else"})
 """Keys whose values are lists of steps."""
 
@@ -94,7 +94,7 @@ class _Shaper(Generic[ModelT]):
                     self._cut.add(path)  # a text that was mended: sound, but nothing more is told about it
         value = self._validate(first=True)
         for _ in range(SALVAGE_ROUNDS_MAX):
-            if value is not None:
+            if value is not None or len(self._problems) >= TOLD_MAX:
                 break
             value = self._validate(first=False)
         for path in _empty_keys(value, ()):
@@ -113,15 +113,21 @@ class _Shaper(Generic[ModelT]):
             details = error.errors(include_url=False, include_input=False)
         told = _relevant(details, self._data)
         if first:
+            # What is wrong in a later round follows from what was cut out, and is no news.
+            self._tell(told)
             self._data = copy.deepcopy(self._data)
-            wording = _Wording(self._cls, self._source, self._data, self._at)
+        if len(self._problems) < TOLD_MAX:
             for trouble in told:
-                # What is wrong in a later round follows from what was cut out, and is no news.
-                if len(self._problems) < TOLD_MAX and not self._is_cut(trouble):
-                    self._problems.extend(wording.tell(trouble))
-        for trouble in told:
-            self._cut_out(trouble.path)
+                self._cut_out(trouble.path)
         return None
+
+    def _tell(self, told: Sequence[_Trouble]) -> None:
+        wording = _Wording(self._cls, self._source, self._data, self._at)
+        for trouble in told:
+            if not self._is_cut(trouble):
+                self._problems.extend(wording.tell(trouble))
+            if len(self._problems) >= TOLD_MAX:
+                return
 
     def _is_cut(self, trouble: _Trouble) -> bool:
         """Whether the error follows from a value that the source has told about."""

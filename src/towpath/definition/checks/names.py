@@ -7,6 +7,7 @@ first word that leads nowhere is known, with those it could have been.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -221,21 +222,26 @@ def _roots(context: Context, spot: Spot) -> Iterator[tuple[str, Tree]]:
     if "outputs" in names and spot.place is not None:
         yield "outputs", _own_outputs(context, spot)
     if spot.only is None and spot.place is not None:
-        yield from _items(spot.place)
+        yield from _items(context, spot.place)
 
 
-def _items(place: Place) -> Iterator[tuple[str, Tree]]:
+def _items(context: Context, place: Place) -> Iterator[tuple[str, Tree]]:
     """The `as` names and `index` of the loops around a place, the innermost last."""
     chain = place.chain()
     for outer, inner in pairwise(chain):
         if outer.kind in ("each", "repeat") and inner.slot in ("steps", "repeat"):
             yield "index", "int"
             if isinstance(outer.step, model.EachStep):
-                yield outer.step.as_, _item_type(outer.step.each)
+                yield outer.step.as_, _item_type(context, outer.step.each)
 
 
-def _item_type(each: object) -> Tree:
+_INPUT = re.compile(r"\$\{\{\s*inputs\.([a-z][a-z0-9_]*)\s*\}\}")
+
+
+def _item_type(context: Context, each: object) -> Tree:
     match each:
+        case str() if (found := _INPUT.fullmatch(each)) and found[1] in context.workflow.inputs:
+            return _input_item_type(context.workflow.inputs[found[1]])
         case model.Matrix():
             return {name: _values_type(values) for name, values in each.matrix.items()}
         case Mapping():
@@ -244,6 +250,11 @@ def _item_type(each: object) -> Tree:
             return _values_type(each)
         case _:
             return "dyn"
+
+
+def _input_item_type(declared: model.Input) -> Tree:
+    inner = input_type(declared.items) if declared.items is not None else "dyn"
+    return {"key": "string", "value": inner} if declared.type == "map" else inner
 
 
 def _values_type(values: object) -> str:
@@ -371,11 +382,29 @@ def _own_outputs(context: Context, spot: Spot) -> Tree:
 def _walk(path: tuple[str, ...], tree: Tree, *, depth: int) -> Unknown | None:
     for position in range(depth, len(path)):
         if isinstance(tree, str):
-            return None
+            return _nothing_inside(path, position, tree)
         if path[position] not in tree:
             return _no_such(path, position, tree)
         tree = tree[path[position]]
     return None
+
+
+_SCALARS = {"string": "text", "int": "a number", "double": "a number", "bool": "true or false"}
+
+
+def _nothing_inside(path: tuple[str, ...], position: int, type_text: str) -> Unknown | None:
+    """A value of a known type that has no parts with names."""
+    kind = _SCALARS.get(type_text, "a list" if type_text.startswith("list") else "")
+    if not kind:
+        return None
+    before = ".".join(path[:position])
+    advice = f"read one item: {before}[0], or ask all: {before}.all(i, …)" if kind == "a list" else ""
+    return Unknown(
+        name="expression-type",
+        message=f"`{before}` is {kind}, and has no `{path[position]}`",
+        help=advice,
+        word=position,
+    )
 
 
 def _no_such(path: tuple[str, ...], position: int, tree: Mapping[str, Tree]) -> Unknown:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from towpath.definition import model
 from towpath.definition.checks.context import Context, Place
-from towpath.definition.checks.scope import Moment, refusal
+from towpath.definition.checks.scope import runs_before
 from towpath.definition.problems import did_you_mean
 
 _ALWAYS = frozenset({"true", "(true)"})
@@ -304,12 +304,10 @@ def _check_send_back(context: Context, place: Place, name: str) -> None:
             "bad-send-back", f"there is no step `{name}`", path, help=did_you_mean(name, context.by_id)
         )
         return
-    refused = refusal(place, target, Moment.BEFORE)
-    same_list = target.parent is place.parent and target.slot == place.slot
-    if refused is not None or not same_list or place.slot == "parallel":
+    if not runs_before(target, place):
         context.tell(
             "bad-send-back",
-            f"`{name}` is no step before this one in the same list",
+            f"`{name}` is no step before this one",
             path,
-            help="name an earlier step of the list that the approval stands in",
+            help="name a step that runs before it, in the same list or in one around it",
         )

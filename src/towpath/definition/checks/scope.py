@@ -49,6 +49,16 @@ def refusal(reader: Place | None, target: Place, moment: Moment) -> Refusal | No
     return _parted(read_from[depth], read[depth:], target)
 
 
+def runs_before(earlier: Place, later: Place) -> bool:
+    """Whether *earlier*, or the block around it, stands before *later* in a sequence."""
+    first, second = earlier.chain(), later.chain()
+    depth = _common(first, second)
+    if depth in (len(first), len(second)):
+        return False
+    one, other = first[depth], second[depth]
+    return one.slot == other.slot and one.slot != "parallel" and one.index < other.index
+
+
 def _common(one: Sequence[Place], other: Sequence[Place]) -> int:
     depth = 0
     while depth < min(len(one), len(other)) and one[depth] is other[depth]:
