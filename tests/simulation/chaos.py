@@ -6,7 +6,8 @@ It keeps nothing in mind but the run itself: what can happen next is read from `
 
 from __future__ import annotations
 
-from towpath.core import Plan, Run, advance, commands, events, new_run, stimuli
+import msgspec
+from towpath.core import Plan, Run, advance, commands, continuing, events, new_run, stimuli
 from towpath.core.evolve import evolve
 from towpath.core.run import Error, Node
 from towpath.definition import model
@@ -26,9 +27,13 @@ _INPUTS = {"yes": True}
 class Chaos:
     """One run, driven by a tape and then treated fairly until it ends."""
 
-    def __init__(self, plan: Plan, tape: Tape) -> None:
+    def __init__(self, plan: Plan, tape: Tape, *, before: Chaos | None = None, how: str = "retry") -> None:
         self.tape = tape
-        self.run: Run = new_run(plan, "run")
+        self.calm = 1 + tape.next(4)
+        """How seldom things go wrong."""
+        self.before = before
+        self.how = how
+        self.run: Run = new_run(plan, "run" if before is None else f"{before.run.id}_{how}")
         self.now = START
         self.journal: list[bytes] = []
         self.facts: list[events.AnyEvent] = []
@@ -40,11 +45,7 @@ class Chaos:
 
     def play(self) -> Chaos:
         """Starts the run, does what the tape says, and then is fair to it."""
-        self._tell(
-            stimuli.Start(
-                at=self.now, run=self.run.id, digest="digest", inputs=_INPUTS, started_by="user:ann"
-            )
-        )
+        self._tell(self._start())
         while not self.tape.is_over and not self.run.has_ended:
             self._anything()
         for _ in range(FAIR_TURNS_MAX):
@@ -52,6 +53,34 @@ class Chaos:
                 return self
             self.fair_turn()
         raise AssertionError(f"no end: {self.run.status}, {list(self.run.leaves)[:5]}")
+
+    def _start(self) -> stimuli.Start:
+        start = stimuli.Start(
+            at=self.now, run=self.run.id, digest="digest", inputs=_INPUTS, started_by="user:ann"
+        )
+        if self.before is None:
+            return start
+        is_retry = self.how == "retry"
+        carry = continuing.carried_for_retry if is_retry else continuing.carried_for_rollback
+        return msgspec.structs.replace(
+            start,
+            continues=self.before.run.id,
+            carried=carry(self.before.run),
+            mode="forward" if is_retry else "rollback",
+        )
+
+    def standing(self) -> set[str]:
+        """What this run and those before it started, can undo and did not undo; last steps do not count."""
+        found = self.before.standing() if self.before is not None else set()
+        for fact in self.facts:
+            match fact:
+                case events.StepStarted(stage="main", frame="") if self.run.plan[fact.plan].has_rollback:
+                    found.add(fact.path)
+                case events.StepUndone():
+                    found.discard(fact.path)
+                case _:
+                    pass
+        return {path for path in found if not path.startswith(("~finally", "~on_failure"))}
 
     # ---- being fair ------------------------------------------------------------------------------------------------
 
@@ -95,7 +124,7 @@ class Chaos:
     def _anything(self) -> None:
         owed = commands.outstanding(self.run)
         self.now += self.tape.next(60) * 1_000_000
-        match self.tape.next(16):
+        match self.tape.next(16 * self.calm):
             case 10:
                 self._tell_unsure(self._from_above())
             case 11 if self.told:
@@ -114,7 +143,7 @@ class Chaos:
     def _something(self, command: commands.AnyCommand) -> stimuli.AnyStimulus:
         match command:
             case commands.PerformStep():
-                return self._ended(command, self.tape.next(8))
+                return self._ended(command, self.tape.next(8 * self.calm))
             case commands.AskPeople():
                 choice = command.question.choices[self.tape.next(len(command.question.choices))]
                 return self._answered(command, choice, by=f"user:{self.tape.next(4)}")

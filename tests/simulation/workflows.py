@@ -11,8 +11,8 @@ from simulation.tape import Tape
 from towpath.core import Plan
 from towpath.definition import model
 
-DEPTH_MAX = 3
-STEPS_MAX = 25
+DEPTH_MAX = 4
+STEPS_MAX = 40
 """Steps that one workflow may have; a draw beyond it gives plain scripts."""
 
 
@@ -57,8 +57,8 @@ def _step(tape: Tape, ids: Iterator[str], *, depth: int, can_end: bool, can_undo
         step |= _leaf(tape, can_end=can_end)
     else:
         step |= _block(tape, ids, depth=depth + 1, can_end=can_end, can_undo=can_undo)
-    if tape.chance(1, 8):
-        step["if"] = "inputs.yes" if tape.next(2) else "inputs.missing"
+    if tape.chance(1, 10):
+        step["if"] = ("inputs.yes", "!inputs.yes", "inputs.missing")[tape.next(3)]
     if "end" not in step:
         step |= _handlers(tape, ids, depth=depth, can_end=can_end, can_undo=can_undo)
     return step
@@ -97,7 +97,7 @@ def _script(tape: Tape) -> dict[str, Any]:
         step["idempotent"] = True
     if tape.chance(1, 6):
         step["check"] = "is it there"
-    if tape.chance(1, 8):
+    if tape.chance(1, 20):
         step["env"] = {"X": "${{ inputs.missing }}"}
     return step
 

@@ -7,10 +7,10 @@ the new run undoes in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from towpath.core.evolve import parent_path
-from towpath.core.run import GOOD_STATUSES, ROOT, Carried, Node, NodeStatus, Path, Run
+from towpath.core.run import GOOD_STATUSES, ROOT, Carried, Node, NodeStatus, Path, Run, Undo
 
 _STANDING_SKIPS = frozenset({"already_done", "carried"})
 """Why a skipped step stays skipped; every other reason is asked again."""
@@ -42,7 +42,18 @@ def carried_for_rollback(run: Run) -> tuple[Carried, ...]:
 
 
 def _in_order(run: Run) -> list[Node]:
-    return sorted(run.nodes.values(), key=lambda node: (node.started_sequence, node.path))
+    """The nodes as they started; what can be undone as it would be undone."""
+    undoing = {entry.path: entry.sequence for entry in reversed(list(_undo_list(run)))}
+    return sorted(
+        run.nodes.values(), key=lambda node: (undoing.get(node.path, node.started_sequence), node.path)
+    )
+
+
+def _undo_list(run: Run) -> Iterator[Undo]:
+    entry = run.undo
+    while entry is not None:
+        yield entry
+        entry = entry.older
 
 
 def _stands(node: Node) -> bool:
@@ -76,11 +87,7 @@ def _unfinished(run: Run, node: Node) -> bool:
 
 
 def _undone_paths(run: Run) -> Iterable[Path]:
-    entry = run.undo
-    while entry is not None:
-        if run.nodes[entry.path].undone:
-            yield entry.path
-        entry = entry.older
+    return (entry.path for entry in _undo_list(run) if run.nodes[entry.path].undone)
 
 
 def _with_ancestors(paths: Iterable[Path]) -> set[Path]:

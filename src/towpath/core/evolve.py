@@ -157,7 +157,8 @@ def _started_node(run: Run, event: events.StepStarted, before: Node | None) -> N
         tries, started = 1, is_main
     else:
         tries = 1 if event.fresh else before.tries + (event.attempt != before.attempt)
-        started = is_main or (before.started and (is_again or before.status == "reset"))
+        had_effect = before.started and not before.undone and (is_again or before.status == "reset")
+        started = is_main or had_effect
     return Node(
         path=event.path,
         plan=event.plan,
@@ -340,9 +341,11 @@ def _step_ended(run: Run, event: events.StepEnded) -> Run:
     before = run.nodes.get(path)
     was_open = before is not None and before.status in OPEN_STATUSES
     if before is None:
-        base = Node(path=path, plan=event.plan, frame=event.frame)
+        base = Node(path=path, plan=event.plan, frame=event.frame, started_sequence=run.sequence + 1)
+    elif was_open:
+        base = before
     else:
-        base = before if was_open or before.carried else _reset_node(before)
+        base = _replace(before if before.carried else _reset_node(before), started_sequence=run.sequence + 1)
     node = _replace(
         base,
         status=event.status,

@@ -79,6 +79,23 @@ class PlanStep:
         return tuple((self._condition(b.if_), slot) for b, slot in zip(self.step.choose, slots, strict=True))
 
     @functools.cached_property
+    def needed(self) -> tuple[PlanStep, ...]:
+        """The siblings that the step's `needs` names."""
+        if self.step is None or self.parent is None or not self.step.needs:
+            return ()
+        siblings = {child.key: child for child in self.parent.lists[self.slot]}
+        return tuple(siblings[key] for key in self.step.needs)
+
+    @functools.cached_property
+    def dependents(self) -> Mapping[str, tuple[PlanStep, ...]]:
+        """Of a `parallel`: which children need the child with this key."""
+        found: dict[str, tuple[PlanStep, ...]] = {}
+        for child in self.lists.get("parallel", ()):
+            for other in child.needed:
+                found[other.key] = (*found.get(other.key, ()), child)
+        return found
+
+    @functools.cached_property
     def texts(self) -> Mapping[str, values.Template]:
         """The templates of the step's own keys, compiled: `with`, `env`, `title`, `wait`, `each`, …"""
         step = self.step

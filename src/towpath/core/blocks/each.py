@@ -168,7 +168,7 @@ def _end(turn: Turn, node: Node, failures_max: int) -> None:
 def _error(turn: Turn, node: Node) -> Error:
     """The error of the first item that failed, saying how many did."""
     items = node.items or ()
-    frames = (turn.run.nodes.get(f"{node.path}[{key}]") for key, _ in items)
+    frames = (turn.run.nodes.get(f"{node.path}[{key}]") for key, _ in items[: node.cursor])
     failed = [frame for frame in frames if frame is not None and frame.status == "failed"]
     first = failed[0].error or Error(kind="exit", message="", step=failed[0].path)
     message = f"{len(failed)} of {len(items)} items failed; the first, {failed[0].path}: {first.message}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from towpath.core import flow
 from towpath.core.blocks.group import start_block
 from towpath.core.plan import PlanStep
@@ -13,47 +15,49 @@ from towpath.definition import model
 def enter(turn: Turn, planned: PlanStep, path: Path) -> None:
     """Starts every child that needs nobody."""
     start_block(turn, planned, path)
-    _fill(turn, path, planned.lists["parallel"])
+    _fill(turn, path, planned, planned.lists["parallel"])
 
 
 def child_ended(turn: Turn, node: Node, child: Node) -> None:
     """Starts what has become possible, or ends the step when nothing is left."""
     planned = turn.planned(node)
-    step = planned.step
-    assert isinstance(step, model.ParallelStep)
     if turn.stop_reason(node.path) is None:
-        if step.fail_fast and turn.node(node.path).failed:
+        if _step(planned).fail_fast and turn.node(node.path).failed:
             _stop_others(turn, node, planned)
         else:
-            _fill(turn, node.path, planned.lists["parallel"])
+            _fill(turn, node.path, planned, _become_possible(planned, turn.node(node.path), child))
     _end_when_over(turn, node.path, planned)
 
 
-def _fill(turn: Turn, path: Path, children: tuple[PlanStep, ...]) -> None:
+def _become_possible(planned: PlanStep, node: Node, ended: Node) -> Iterable[PlanStep]:
+    """The children that may begin because *ended* did: few of them, however many there are in all."""
+    children = planned.lists["parallel"]
+    if _step(planned).max_parallel is None:
+        return planned.dependents.get(ended.path.rpartition("/")[2], ())
+    return children if planned.dependents else children[node.cursor :]
+
+
+def _fill(turn: Turn, path: Path, planned: PlanStep, children: Iterable[PlanStep]) -> None:
     """Starts children, in the order of the file, as far as `needs` and `max_parallel` allow."""
-    step = turn.planned(turn.node(path)).step
-    assert isinstance(step, model.ParallelStep)
-    places = step.max_parallel or len(children)
+    places = _step(planned).max_parallel or len(planned.lists["parallel"])
     for child in children:
         if turn.node(path).active >= places:
             return
-        if turn.run.nodes.get(_at(path, child)) is None or _may_begin_again(turn, path, child):
+        if _current(turn, path, child) is None:
             _begin_when_ready(turn, path, child)
 
 
-def _may_begin_again(turn: Turn, path: Path, child: PlanStep) -> bool:
-    """Whether the child was reset, or carried over and not yet taken up."""
-    node = turn.node(_at(path, child))
-    return node.status == "reset" or (node.carried and node.reason != "carried")
+def _current(turn: Turn, path: Path, child: PlanStep) -> Node | None:
+    """The child's node if it has begun since the block did; what was reset or carried over has yet to be taken up."""
+    node = turn.run.nodes.get(_at(path, child))
+    if node is None or node.status == "reset" or (node.carried and node.reason != "carried"):
+        return None
+    return node if node.started_sequence > turn.node(path).started_sequence else None
 
 
 def _begin_when_ready(turn: Turn, path: Path, child: PlanStep) -> None:
-    needs = child.step.needs if child.step is not None else ()
-    if not needs:
-        flow.begin(turn, child, _at(path, child))
-        return
-    needed = [turn.run.nodes.get(f"{path}/{key}") for key in needs]
-    if any(node is None or node.is_open or node.status == "reset" for node in needed):
+    needed = [_current(turn, path, other) for other in child.needed]
+    if any(node is None or node.is_open for node in needed):
         return
     if all(node is not None and node.went_well for node in needed):
         flow.begin(turn, child, _at(path, child))
@@ -76,7 +80,7 @@ def _end_when_over(turn: Turn, path: Path, planned: PlanStep) -> None:
     node = turn.node(path)
     if node.active or not node.is_open or node.phase != "body":
         return
-    children = [turn.run.nodes.get(_at(path, child)) for child in planned.lists["parallel"]]
+    children = [_current(turn, path, child) for child in planned.lists["parallel"]]
     failed = next((c for c in children if c is not None and c.status == "failed" and not c.settled), None)
     if failed is not None:
         flow.settle(turn, path, "failed", error=failed.error)
@@ -84,5 +88,10 @@ def _end_when_over(turn: Turn, path: Path, planned: PlanStep) -> None:
         c is not None and c.status == "cancelled" for c in children
     ):
         flow.settle(turn, path, "cancelled")
-    elif all(c is not None and not c.is_open and c.status != "reset" for c in children):
+    elif all(c is not None and not c.is_open for c in children):
         flow.settle(turn, path, "succeeded")
+
+
+def _step(planned: PlanStep) -> model.ParallelStep:
+    assert isinstance(planned.step, model.ParallelStep)
+    return planned.step
