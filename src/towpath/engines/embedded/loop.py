@@ -31,7 +31,7 @@ from towpath.engines.clock import Clock
 from towpath.engines.contract import StartRequest, Step
 from towpath.engines.embedded import recovery
 from towpath.engines.embedded.mailroom import Mailroom
-from towpath.engines.embedded.questions import Questions
+from towpath.engines.embedded.questions import NoPeople, Questions
 from towpath.engines.embedded.timers import Timers
 from towpath.engines.performing import Order, Performer
 from towpath.errors import BugError, NotFound, Refused, StoreUnavailable, TowpathError
@@ -100,7 +100,7 @@ class EmbeddedEngine:
         plans: history.Plans,
         performer: Performer,
         library: contract.Library,
-        people: contract.People,
+        people: contract.People | None = None,
         clock: Clock,
         command: str = "tow",
         performing_max: int = 64,
@@ -110,8 +110,8 @@ class EmbeddedEngine:
         self.plans = plans
         self.performer = performer
         self.library = library
-        self.people = people
-        self.questions = Questions(self, people)
+        self.people = people or NoPeople()
+        self.questions = Questions(self, self.people)
         self.clock = clock
         self.command = command
         self._base_url = base_url

@@ -7,6 +7,7 @@ facts, so a letter is answered exactly once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from towpath.store.contract import PAGE_ROWS_MAX, Change, Message, RunFilter, Ru
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from towpath.engines.embedded.loop import EmbeddedEngine
+    from towpath.engines.embedded.loop import EmbeddedEngine, OnSettled
 
 LOOK_SECONDS = 0.1
 """How often an owner looks for letters."""
@@ -91,7 +92,18 @@ class Mailroom:
             if error is not None:
                 self._refuse(message, error)
 
-        engine.tell_soon(message.run, stimulus, on_settled, took=(accepted,))
+        if isinstance(stimulus, stimuli.Answered):
+            engine.spawn(self._answer(message.run, stimulus, on_settled, accepted))
+        else:
+            engine.tell_soon(message.run, stimulus, on_settled, took=(accepted,))
+
+    async def _answer(
+        self, run: RunNumber, stimulus: stimuli.Answered, on_settled: OnSettled, accepted: Taken
+    ) -> None:
+        """An answer counts for what the evidence is now: it is read again first."""
+        with contextlib.suppress(TowpathError):
+            await self._engine.questions.refresh_evidence(run, stimulus.path)
+        self._engine.tell_soon(run, stimulus, on_settled, took=(accepted,))
 
     def _refuse(self, message: Message, error: Exception | None) -> None:
         """Answers a letter that makes nothing true."""

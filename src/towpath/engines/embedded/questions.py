@@ -7,11 +7,12 @@ question and from what was told already, and what came due meanwhile happens at 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from towpath.core import commands, stimuli
-from towpath.core.run import Micros, Node, Path
-from towpath.engines.contract import People
+from towpath.core.run import Json, Micros, Node, Path, Question, Run
+from towpath.engines.contract import LadderKind, People
 from towpath.store.contract import RunNumber
 
 if TYPE_CHECKING:
@@ -21,6 +22,34 @@ LADDER = "ladder"
 WINDOW = "window"
 LOOK_AGAIN_MICROS = 3_600 * 1_000_000
 """How often a window that never opens, as the calendar stands, is looked at: calendars change."""
+
+
+class NoPeople:
+    """What an engine goes by that knows no people: everybody may speak, nobody is told, no window ever opens."""
+
+    def judge(self, run: Run, stimulus: stimuli.AnyStimulus) -> None:
+        """Lets everybody speak."""
+
+    def next_at(self, node: Node) -> Micros | None:  # noqa: ARG002 - the contract of people
+        """No ladder."""
+        return None
+
+    def due(self, node: Node, now: Micros) -> tuple[tuple[LadderKind, int], ...]:  # noqa: ARG002 - as above
+        """Nothing."""
+        return ()
+
+    def window_opens_at(self, calendar: str, now: Micros) -> Micros | None:  # noqa: ARG002 - as above
+        """Never."""
+        return None
+
+    def tell(
+        self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
+    ) -> None:
+        """Tells nobody."""
+
+    def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:  # noqa: ARG002 - as above
+        """The names of the files, unread."""
+        return {name: {"file": file, "digest": "", "text": ""} for name, file in question.files.items()}
 
 
 class Questions:
@@ -45,7 +74,9 @@ class Questions:
         """More is to be told about an open question."""
         node = drive.run.nodes.get(command.path)
         if node is not None and node.question is not None:
-            self._people.tell(drive.number, drive.run, node, why=command.why, times=command.number, to=command.to)
+            self._people.tell(
+                drive.number, drive.run, node, why=command.why, times=command.number, to=command.to
+            )
             self._arm(drive, node)
 
     def await_window(self, number: RunNumber, command: commands.AwaitWindow) -> None:
@@ -57,6 +88,8 @@ class Questions:
 
     def timer_due(self, number: RunNumber, path: Path, purpose: str) -> None:
         """A ladder is due, or a window may be open."""
+        if not self._engine.owns(number):
+            return
         if purpose == LADDER:
             self._climb(number, path)
         else:
@@ -75,7 +108,9 @@ class Questions:
         if node is None or node.question is None:
             return
         evidence = await asyncio.to_thread(self._people.read_evidence, drive.run, node.question)
-        read = stimuli.EvidenceRead(at=self._engine.clock.now(), path=path, asked_at=asked_at, evidence=evidence)
+        read = stimuli.EvidenceRead(
+            at=self._engine.clock.now(), path=path, asked_at=asked_at, evidence=evidence
+        )
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._engine.tell_soon(number, read, lambda _: settled.set_result(None))
         await settled
@@ -93,7 +128,9 @@ class Questions:
             return
         now = self._engine.clock.now()
         for kind, step in self._people.due(node, now):
-            climbed = stimuli.Climbed(at=now, path=path, kind=kind, number=step, asked_at=node.question.asked_at)
+            climbed = stimuli.Climbed(
+                at=now, path=path, kind=kind, number=step, asked_at=node.question.asked_at
+            )
             self._engine.tell_soon(number, climbed)
         node = drive.run.nodes.get(path)
         if node is not None and node.status == "asking":
