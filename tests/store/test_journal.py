@@ -7,15 +7,18 @@ import resource
 import shutil
 import sqlite3
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from store_support import DONE, answer_of, call_now, commit, new_run, program, records, start
 
+from towpath.core.run import RunId
 from towpath.errors import LimitExceeded, StoreUnavailable
 from towpath.store import journal as journal_module
-from towpath.store.contract import Change, RunNumber, StaleChange
+from towpath.store import writing
+from towpath.store.contract import Change, RunNumber, StaleChange, Started
 from towpath.store.sqlite import SqliteStore, open_reader, open_store
 
 if TYPE_CHECKING:
@@ -95,6 +98,38 @@ def test_what_gathers_meanwhile_shares_one_commit(store: SqliteStore, journal: S
     assert told == [None] * 40
     assert held.commits <= 3
     assert [store.reader.last_sequence(run) for run in runs] == [4] * 20
+
+
+def test_a_mixed_group_is_written_as_if_one_by_one(store: SqliteStore, journal: SqliteJournal) -> None:
+    """Starts, changes, repeated keys and refusals of one group do not disturb each other."""
+    runs = [start(journal, new_run(f"r{n}", start_key=f"key {n}")) for n in range(3)]
+    held = Held(journal._there)
+    journal._there = held  # type: ignore[assignment] # stands in for the connection
+    told: dict[str, Any] = {}
+    journal.commit(Change(runs[0], 2, records(3, 3)), partial(told.__setitem__, "first"))
+    assert held.reached.wait(60)
+    tell = {name: partial(told.__setitem__, name) for name in ("new", "same", "old", "end", "plain")}
+    journal.start(new_run("new", start_key="fresh"), tell["new"])
+    journal.start(new_run("same", start_key="fresh"), tell["same"])
+    journal.start(new_run("old", start_key="key 1"), tell["old"])
+    journal.commit(Change(runs[1], 2, records(3, 3), summary=DONE), tell["end"])
+    journal.commit(Change(runs[2], 2, records(3, 70)), tell["plain"])
+
+    held.go_on.set()
+    journal.close()
+
+    new = Started(number=RunNumber(4), id=RunId("new"))
+    assert told == {
+        "first": None,
+        "new": new,
+        "same": replace(new, existing=True),
+        "old": Started(number=runs[1], id=RunId("r1"), existing=True),
+        "end": None,
+        "plain": None,
+    }
+    assert [store.reader.last_sequence(run) for run in (*runs, new.number)] == [3, 3, 70, 2]
+    assert store.reader.run(runs[1]).summary == DONE
+    assert [row.id for row in store.reader.runs()] == ["new", "r2", "r1", "r0"]
 
 
 def test_one_wake_up_serves_a_whole_group(store: SqliteStore) -> None:
@@ -272,11 +307,12 @@ def test_a_lone_change_is_written_in_its_turn_of_the_loop(
     monkeypatch.setattr(journal_module, "HERE_SECONDS_MAX", 3_600.0)
     there: list[int] = []
     write_there = journal_module.SqliteJournal._write_there
-    monkeypatch.setattr(
-        journal_module.SqliteJournal,
-        "_write_there",
-        lambda self, group: (there.append(len(group)), write_there(self, group)),
-    )
+
+    def watch(self: SqliteJournal, group: list[Any]) -> None:
+        there.append(len(group))
+        write_there(self, group)
+
+    monkeypatch.setattr(journal_module.SqliteJournal, "_write_there", watch)
 
     answers = in_a_loop(store, lambda loop, journal: chain(loop, journal, 100))
 
@@ -289,7 +325,7 @@ def test_a_slow_disk_is_left_to_the_thread(store: SqliteStore, monkeypatch: pyte
     """A disk that needs longer than a moment does not hold up the loop."""
     monkeypatch.setattr(journal_module, "HERE_SECONDS_MAX", 0.0)
     threads: set[int] = set()
-    write_group = journal_module.write_group
+    write_group = writing.write_group
 
     def watch(connection: sqlite3.Connection, group: list[Any]) -> Any:  # noqa: ANN401 - as the real one
         threads.add(threading.get_ident())

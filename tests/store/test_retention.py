@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from store_support import DONE, NOW, answer_of, call_now, commit, new_run, records, start
 
+from towpath.core.run import RunId
 from towpath.errors import AuthorError, NotFound
 from towpath.store.contract import (
     ArtifactRow,
@@ -89,7 +90,7 @@ def test_rules_choose_what_goes(rules: tuple[RetentionRule, ...], expected: list
 
 
 @pytest.mark.parametrize("wrong", [{"age_max": -1}, {"runs_max": -1}])
-def test_a_negative_rule_is_refused(wrong: dict[str, int]) -> None:
+def test_a_negative_rule_is_refused(wrong: dict[str, Any]) -> None:
     """A rule that makes no sense is the author's to mend."""
     with pytest.raises(AuthorError):
         RetentionRule(**wrong)
@@ -172,7 +173,7 @@ def test_numbers_and_start_keys_are_never_used_again(store: SqliteStore, journal
 
     again = answer_of(lambda told: journal.start(new_run("again", start_key="delivery:1"), told))
 
-    assert again == Started(number=number, id="old", existing=True)
+    assert again == Started(number=number, id=RunId("old"), existing=True)
     assert start(journal, new_run("next")) == number + 1
 
 

@@ -358,7 +358,7 @@ class Owners(Protocol):
         """Tell whether the owner's process still lives."""
 
     def lock_of(self, owner: OwnerId) -> int | None:
-        """Return the descriptor of our lock; whoever holds it too keeps the owner alive. None without a file."""
+        """Return the descriptor of our lock, if it has one; whoever holds it too keeps the owner alive."""
 
     def owners(self) -> tuple[OwnerRow, ...]:
         """List the owners that live or still own an open run."""

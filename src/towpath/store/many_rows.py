@@ -1,7 +1,8 @@
 """Writing many rows with few statements.
 
-Python lets go of its lock around every step of a statement, and getting it back from a busy loop costs more than the row. One
-statement with 64 rows pays once. The sizes are few, so that SQLite prepares each statement once.
+Python lets go of its lock around every step of a statement, and getting it back from a busy loop costs more
+than the row. One statement with 64 rows pays once. The sizes are few, so that SQLite prepares each statement
+once.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _is_plain(item: Item) -> bool:
 
 
 def _write_plain(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
-    """Write changes and starts that do not depend on each other, each table with as few statements as can be."""
+    """Write changes and starts that do not depend on each other: few statements for each table."""
     keys = [what.start_key for what, _ in group if isinstance(what, NewRun) and what.start_key is not None]
     started = _started_by_keys(connection, keys)
     (last_number,) = connection.execute(_SQL["last_number"]).fetchone() or (0,)

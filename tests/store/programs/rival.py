@@ -1,6 +1,7 @@
 """One of several processes that want the same thing at the same time; prints what it got."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -16,10 +17,8 @@ journal = store.open_journal(call_now)
 say("ready")
 sys.stdin.readline()
 if wish == "start":
-    answers = [
-        answer_of(lambda told, key=key: journal.start(new_run(f"{name}-{key}", start_key=f"key {key}"), told))
-        for key in range(30)
-    ]
+    starts = [new_run(f"{name}-{key}", start_key=f"key {key}") for key in range(30)]
+    answers = [answer_of(partial(journal.start, new)) for new in starts]
     say(" ".join(answer.id for answer in answers))
 elif wish == "claim":
     owner = store.owners.enter(name)
