@@ -77,7 +77,7 @@ def many() -> list[Figure]:
                     ratios.append(seconds / bulk)
                 commits = SEQUENTIAL_STEPS / rig.raw_commits(project, SEQUENTIAL_STEPS)
                 counts = built.reader.counts()
-        assert counts == {"succeeded": 3 * RUNS + 1}, counts  # noqa: S101 - a benchmark of failures is none
+        assert counts == {"succeeded": 3 * RUNS + 1}, counts
         note = f"{RUNS:,} runs of {STEPS_OF_A_RUN} steps; raw FULL commits here: {commits:,.0f}/s"
         slower = f"the same, of a raw bulk insert of as many rows ({rows:,})"
         return [
@@ -218,7 +218,7 @@ def recovery() -> list[Figure]:
             resumed = await made.resume_all()
             seconds = time.perf_counter() - began
         events = sum(row.last_sequence for row in _open_rows(built))
-        assert resumed == runs, resumed  # noqa: S101 - all of them, or it is no recovery
+        assert resumed == runs, resumed
         built.close()
         return seconds, events
 

@@ -63,7 +63,7 @@ class App:
     @functools.cached_property
     def catalogue(self) -> Catalogue:
         """Every action that can be used."""
-        from towpath.steps.catalogue import Catalogue  # noqa: PLC0415 - not every command needs it
+        from towpath.steps.catalogue import Catalogue
 
         return Catalogue.load(self.settings.project)
 
@@ -80,35 +80,35 @@ class App:
     @functools.cached_property
     def store(self) -> SqliteStore:
         """The store, open for writing; the data folder is made where there is none."""
-        from towpath.store.sqlite import open_store  # noqa: PLC0415 - not every command needs it
+        from towpath.store.sqlite import open_store
 
         return open_store(self.settings.data)
 
     @functools.cached_property
     def reader(self) -> SqliteReader:
         """The store, for reading only."""
-        from towpath.store.sqlite import open_reader  # noqa: PLC0415 - not every command needs it
+        from towpath.store.sqlite import open_reader
 
         return open_reader(self.settings.data)
 
     @functools.cached_property
     def logs(self) -> Logs:
         """What steps print."""
-        from towpath.store.logs import Logs  # noqa: PLC0415 - not every command needs it
+        from towpath.store.logs import Logs
 
         return Logs(self.folder.logs)
 
     @functools.cached_property
     def artifacts(self) -> Artifacts:
         """The files that steps keep."""
-        from towpath.store.artifacts import Artifacts  # noqa: PLC0415 - not every command needs it
+        from towpath.store.artifacts import Artifacts
 
         return Artifacts(self.folder.artifacts)
 
     @functools.cached_property
     def sealed_secrets(self) -> SealedSecrets:
         """The encrypted store of `tow secrets`."""
-        from towpath.steps.secrets import SealedSecrets  # noqa: PLC0415 - not every command needs it
+        from towpath.steps.secrets import SealedSecrets
 
         return SealedSecrets(
             path=self.settings.data / "secrets.json", key_path=self.folder.keys / "secrets.key"
@@ -117,13 +117,13 @@ class App:
     @functools.cached_property
     def secrets(self) -> SecretChain:
         """Where the secrets of steps come from, in the order of towpath.yaml."""
-        from towpath.steps.secrets import SecretChain  # noqa: PLC0415 - not every command needs it
+        from towpath.steps.secrets import SecretChain
 
         providers = tuple(self._provider(provider) for provider in self.project.file.secrets.providers)
         return SecretChain(providers=providers)
 
     def _provider(self, provider: object) -> SecretProvider:
-        from towpath.steps.secrets import EnvironmentSecrets, FileSecrets  # noqa: PLC0415 - as above
+        from towpath.steps.secrets import EnvironmentSecrets, FileSecrets
 
         env, file = getattr(provider, "env", None), getattr(provider, "file", None)
         if env is not None:
@@ -196,8 +196,8 @@ class App:
 
     def engine(self, command: str) -> EmbeddedEngine:
         """An engine of this process; it becomes an owner of runs when it is entered."""
-        from towpath.engines.embedded import EmbeddedEngine  # noqa: PLC0415 - not every command needs it
-        from towpath.engines.performing import Performer  # noqa: PLC0415 - as above
+        from towpath.engines.embedded import EmbeddedEngine
+        from towpath.engines.performing import Performer
 
         return EmbeddedEngine(
             self.store,
@@ -226,7 +226,7 @@ class App:
 
     def tell(self, row: RunRow, stimulus: stimuli.AnyStimulus) -> None:
         """Has the owner of a run told something, and waits until it is durable; raises Refused."""
-        from towpath.engines.embedded import mailroom  # noqa: PLC0415 - not every command needs it
+        from towpath.engines.embedded import mailroom
 
         if not row.is_open:
             raise Refused(
@@ -265,9 +265,9 @@ class App:
                 opened.close()
 
     def _tools(self) -> Tools:
-        from towpath.engines.performing import Tools  # noqa: PLC0415 - not every command needs it
-        from towpath.engines.performing.secrets_in_use import SecretsInUse  # noqa: PLC0415 - as above
-        from towpath.steps.processes import EnvironmentBase, ProcessRunner  # noqa: PLC0415 - as above
+        from towpath.engines.performing import Tools
+        from towpath.engines.performing.secrets_in_use import SecretsInUse
+        from towpath.steps.processes import EnvironmentBase, ProcessRunner
 
         environments = self.project.file.environments
         return Tools(
@@ -292,7 +292,7 @@ class App:
             return False
 
     def _keep_artifact(self, path: Path, row: ArtifactRow) -> None:
-        import dataclasses  # noqa: PLC0415 - only here
+        import dataclasses
 
         kept = self.artifacts.keep_file(path)
         self.store.keep_artifact(
@@ -322,7 +322,7 @@ class _LazyEgress:
 
     @functools.cached_property
     def _egress(self) -> Egress:
-        from towpath.steps.egress import GuardedEgress  # noqa: PLC0415 - not every run makes requests
+        from towpath.steps.egress import GuardedEgress
 
         return GuardedEgress()
 

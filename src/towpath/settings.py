@@ -50,7 +50,7 @@ def load(
         environ: the environment of the process.
 
     """
-    from towpath.definition import projects  # noqa: PLC0415 - reading a project costs; `tow --help` needs none
+    from towpath.definition import projects
 
     env = os.environ if environ is None else environ
     folder = (project or projects.find_project_folder(start)).absolute()

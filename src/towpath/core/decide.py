@@ -206,7 +206,8 @@ def _cancel(turn: Turn, s: stimuli.Cancel) -> None:
         return
     _check_stoppable(turn)
     ending = ("cancelled", None, s.reason or f"cancelled by {s.by}")
-    flow.stop(turn, ROOT, reason="cancelled", by=s.by, rollback=s.rollback, ending=ending)
+    rolls_back = s.rollback and turn.run.rolls_back
+    flow.stop(turn, ROOT, reason="cancelled", by=s.by, rollback=rolls_back, ending=ending)
 
 
 def _check_stoppable(turn: Turn) -> None:
@@ -222,6 +223,11 @@ def _rollback(turn: Turn, s: stimuli.Rollback) -> None:
         turn.emit(events.RunEnded(at=s.at, status="cancelled", message=s.reason or None))
         return
     _check_stoppable(turn)
+    if turn.node(ROOT).phase != "body":
+        raise Refused(
+            f"run {turn.run.id} has failed already and is in its {turn.node(ROOT).phase} steps",
+            help="when it has ended, `tow rollback` undoes what still stands",
+        )
     ending = ("rolled_back", None, s.reason or f"rolled back by {s.by}")
     flow.stop(turn, ROOT, reason="rollback", by=s.by, rollback=True, ending=ending)
 

@@ -206,7 +206,7 @@ class Problem:
         }
 
 
-def make_problem(  # noqa: PLR0913 - a problem is a wide value, and all but the first two are named
+def make_problem(
     name: str,
     message: str,
     *,
@@ -474,6 +474,6 @@ def _sarif_result(problem: Problem, rule_index: int) -> dict[str, Any]:  # Any: 
 
 
 def _uri(path: str) -> str:
-    from urllib.parse import quote  # noqa: PLC0415 - only this report needs it
+    from urllib.parse import quote
 
     return quote(path)

@@ -94,7 +94,7 @@ class Catalogue:
         """What the action promises; raises like `get`."""
         card = self.get(name).card
         if name in self._entry_points and card.source == "built-in":
-            import dataclasses  # noqa: PLC0415 - only here
+            import dataclasses
 
             return dataclasses.replace(card, source=self._origin(name))
         return card
@@ -133,7 +133,7 @@ class Catalogue:
     def _local(self) -> LocalActions | None:
         if self._project is None or not (self._project / "actions").is_dir():
             return None
-        from towpath.steps.python_worker import read_local_actions  # noqa: PLC0415 - many projects have none
+        from towpath.steps.python_worker import read_local_actions
 
         return read_local_actions(self._project, python=self._python)
 
@@ -143,7 +143,7 @@ class Catalogue:
 
     @functools.cached_property
     def _entry_points(self) -> Mapping[str, EntryPoint]:
-        from importlib import metadata  # noqa: PLC0415 - looks through every installed package
+        from importlib import metadata
 
         return {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
 
@@ -185,7 +185,7 @@ class Catalogue:
         return found
 
     def _not_found(self, name: str) -> NotFound:
-        import difflib  # noqa: PLC0415 - only for a mistake
+        import difflib
 
         near = difflib.get_close_matches(name, self.names(), n=1)
         hint = f"Did you mean `{near[0]}`?" if near else "`tow actions` lists them."

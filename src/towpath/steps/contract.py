@@ -107,7 +107,7 @@ class ActionFailed(errors.StepError):
     that a failure: a step's `success_when` may see it otherwise.
     """
 
-    def __init__(  # noqa: PLR0913 - all said by name
+    def __init__(
         self,
         message: str,
         *,
@@ -309,7 +309,7 @@ def action(
 ) -> Callable[[Callable[..., Any]], FunctionAction]: ...
 
 
-def action(  # noqa: PLR0913 - the options of a declaration, all said by name
+def action(
     name: str | Callable[..., Any] = "",
     *,
     summary: str = "",
@@ -425,7 +425,7 @@ class FunctionAction:
 
     def perform_now(self, values: Values, context: StepContext) -> Values:
         """Calls an instant function at once."""
-        assert self.instant, self.name  # noqa: S101 - our own mistake
+        assert self.instant, self.name
         return outputs_of(self._call(self.function, values, context), self.name)
 
     async def rehearse(self, values: Values, context: StepContext) -> Rehearsal:
@@ -437,7 +437,7 @@ class FunctionAction:
             return Rehearsal(summary=f"performs {self.name}, which cannot be rehearsed", known=False)
         result = self._call(self.rehearse_function, values, context)
         found = await result if isinstance(result, Awaitable) else result
-        assert isinstance(found, Rehearsal), self.name  # noqa: S101 - the author's mistake
+        assert isinstance(found, Rehearsal), self.name
         return found
 
     async def _looked(self, values: Values, context: StepContext) -> Rehearsal:
@@ -582,7 +582,7 @@ def check_binaries(declaration: Declaration, context: StepContext) -> None:
     """Raises ActionFailed `invalid` when a program is missing that the action needs."""
     if not declaration.binaries:
         return
-    import shutil  # noqa: PLC0415 - few actions need programs
+    import shutil
 
     path = context.environment.get("PATH", "")
     if missing := [name for name in declaration.binaries if shutil.which(name, path=path) is None]:

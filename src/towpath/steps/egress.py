@@ -182,7 +182,7 @@ class GuardedEgress:
     @contextlib.asynccontextmanager
     async def _answer(self, hop: _Hop, request: HttpRequest) -> AsyncIterator[httpx2.Response]:
         """The answer to one hop, its body not yet read, over a connection of its own."""
-        import httpx2  # noqa: PLC0415 - dear: only when a request is made
+        import httpx2
 
         addresses = await self._addresses(hop)
         tls = self._tls_context(request, hop)
@@ -202,7 +202,7 @@ class GuardedEgress:
                         _raise_failure(error, hop)
                 except httpx2.HTTPError as error:
                     _raise_failure(error, hop)
-            assert answer is not None  # noqa: S101 - the last address either answered or raised
+            assert answer is not None
             stack.push_async_callback(answer.aclose)
             try:
                 yield answer
@@ -299,7 +299,7 @@ class _Hop:
 
     def pinned(self, address: IpAddress) -> httpx2.Request:
         """The request as it is sent to this very address."""
-        import httpx2  # noqa: PLC0415 - loaded by now
+        import httpx2
 
         headers = {
             "Host": self.url.netloc.decode("ascii"),
@@ -346,7 +346,7 @@ class _Hop:
 
 
 def _parsed(text: str, *, base: httpx2.URL | None = None) -> httpx2.URL:
-    import httpx2  # noqa: PLC0415 - dear: only when a request is made
+    import httpx2
 
     shown = _shown(text)
     if len(text) > URL_CHARS_MAX:
@@ -495,7 +495,7 @@ def _sync(file: BinaryIO) -> None:
 
 def _raise_failure(error: httpx2.HTTPError, hop: _Hop) -> NoReturn:
     """Tells an error of the client in the words of the language."""
-    import httpx2  # noqa: PLC0415 - loaded by now
+    import httpx2
 
     where = _shown(str(hop.url))
     if (certificate := _is_certificate_error(error)) is not None:
@@ -616,7 +616,7 @@ def _unverified() -> ssl.SSLContext:
 def _make_tls_context(request: HttpRequest) -> ssl.SSLContext:
     if not request.verify_tls:
         return _unverified()
-    import httpx2  # noqa: PLC0415 - loaded by now
+    import httpx2
 
     if request.ca_file is None:
         return httpx2.create_ssl_context(trust_env=False)

@@ -340,7 +340,7 @@ def _read_fields(
 
 
 def _unknown(name: str, known: set[str], path: str) -> Problem:
-    import difflib  # noqa: PLC0415 - only for a mistake
+    import difflib
 
     near = difflib.get_close_matches(str(name), sorted(known), n=1)
     hint = f"; did you mean `{near[0]}`?" if near else f"; there is {', '.join(sorted(known)) or 'no input'}"
@@ -641,7 +641,7 @@ def _path(value: object) -> pathlib.Path:
 def _duration(value: object) -> datetime.timedelta:
     if type(value) in (int, float):
         return datetime.timedelta(seconds=float(typing.cast("float", value)))
-    from towpath.definition.model import parse_duration  # noqa: PLC0415 - dear, and only for a text
+    from towpath.definition.model import parse_duration
 
     return datetime.timedelta(seconds=parse_duration(_text(value)))
 

@@ -79,7 +79,7 @@ class Bench:
         start, end = self.source.key_span(path) if of_key else self.source.value_span(path)
         self.problems.append(self.source.problem(name, message, start, end, help=help))
 
-    def tell_inside(  # noqa: PLR0913 - a problem is a wide value, and all but three parts are named
+    def tell_inside(
         self,
         name: str,
         message: str,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @functools.cache
 def runtime() -> cel.Env:
     """Return the environment that programs are parsed and run in; nothing has a type there but values."""
-    from cel_expr_python import cel  # noqa: PLC0415 - 20 ms that nobody pays who evaluates nothing
+    from cel_expr_python import cel
 
     return cel.NewEnv()
 
@@ -24,7 +24,7 @@ def runtime() -> cel.Env:
 @functools.lru_cache(maxsize=limits.CACHED_ENVIRONMENTS_MAX)
 def checking(declared: tuple[tuple[str, str], ...], called: frozenset[str]) -> cel.Env:
     """Return an environment that knows the types of the *declared* paths and of the functions *called*."""
-    from cel_expr_python import cel  # noqa: PLC0415 - as above
+    from cel_expr_python import cel
 
     variables = {path: _cel_type(cel, parse_type(text)) for path, text in declared}
     return cel.NewEnv(

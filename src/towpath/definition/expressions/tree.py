@@ -293,12 +293,12 @@ def _text(data: bytes, wanted: int) -> str:
 
 
 def _bytes(value: int | bytes) -> bytes:
-    assert isinstance(value, bytes)  # noqa: S101 - a mistake of ours, not of the text
+    assert isinstance(value, bytes)
     return value
 
 
 def _int(value: int | bytes) -> int:
-    assert isinstance(value, int)  # noqa: S101 - a mistake of ours, not of the text
+    assert isinstance(value, int)
     return value
 
 

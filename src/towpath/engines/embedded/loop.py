@@ -218,7 +218,7 @@ class EmbeddedEngine:
         last: Run | None = None
         async for step in self.watch(run):
             last = step.run
-        assert last is not None, "a watch begins with the run as it is"  # noqa: S101 - our own promise
+        assert last is not None, "a watch begins with the run as it is"
         return last
 
     async def until_idle(self) -> None:
@@ -497,7 +497,7 @@ class EmbeddedEngine:
     async def _perform_in_place(self, order: Order) -> None:
         """Performs one attempt when there is a place for it, and tells the run how it ended."""
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - we are one
+        assert task is not None
         try:
             async with self._places:
                 ended = await self.performer.perform(order, at=self.clock.now)
@@ -548,7 +548,7 @@ class EmbeddedEngine:
     async def _start_child(self, drive: Drive, command: commands.StartChild) -> None:
         """Starts a child run, or finds the one that was started before a restart."""
         step = drive.run.plan[command.plan].step
-        assert isinstance(step, model.WorkflowStep), "only workflow steps have children"  # noqa: S101 - our own promise
+        assert isinstance(step, model.WorkflowStep), "only workflow steps have children"
         start_key = f"child:{command.child}"
         try:
             known = self.store.reader.run_by_start_key(start_key)

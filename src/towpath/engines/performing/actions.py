@@ -113,7 +113,7 @@ def perform_now(performer: Performer, order: Order, step: model.UsesStep, *, at:
 async def perform(performer: Performer, order: Order, log: AttemptLog) -> Ending:
     """Performs an action, or the action of a check."""
     step = order.planned.step
-    assert step is not None, "the run itself is not performed"  # noqa: S101 - our own promise
+    assert step is not None, "the run itself is not performed"
     is_check = order.command.stage == "check"
     name = step.check.uses if is_check and step.check is not None else getattr(step, "uses", "")
     action = performer.tools.actions(name or "")

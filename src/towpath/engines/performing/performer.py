@@ -60,7 +60,7 @@ class Performer:
         step = order.planned.step
         if not isinstance(step, model.UsesStep) or order.command.stage != "main":
             return None
-        from towpath.engines.performing import actions  # noqa: PLC0415 - scripts need no actions
+        from towpath.engines.performing import actions
 
         return actions.perform_now(self, order, step, at=at)
 
@@ -114,10 +114,10 @@ class Performer:
         check = step.check if step is not None and order.command.stage == "check" else None
         is_script = isinstance(step, model.RunStep) if check is None else check.run is not None
         if is_script:
-            from towpath.engines.performing import scripts  # noqa: PLC0415 - actions need no scripts
+            from towpath.engines.performing import scripts
 
             return await scripts.perform(self, order, log)
-        from towpath.engines.performing import actions  # noqa: PLC0415 - scripts need no actions
+        from towpath.engines.performing import actions
 
         return await actions.perform(self, order, log)
 
@@ -149,7 +149,7 @@ def _masked(masker: Masker, outputs: Mapping[str, Json]) -> Mapping[str, Json]:
     if not outputs or not masker:
         return outputs
     masked = masker.value(dict(outputs))
-    assert isinstance(masked, dict), "a map stays a map"  # noqa: S101 - our own promise
+    assert isinstance(masked, dict), "a map stays a map"
     return masked
 
 

@@ -86,10 +86,10 @@ async def _run(
 def _script(order: Order) -> tuple[str, str | tuple[str, ...]]:
     step = order.planned.step
     if order.command.stage == "check":
-        assert step is not None, "the run itself is not performed"  # noqa: S101 - our own promise
-        assert step.check is not None, "a check was ordered"  # noqa: S101 - our own promise
+        assert step is not None, "the run itself is not performed"
+        assert step.check is not None, "a check was ordered"
         return step.check.run or "", step.check.shell or "bash"
-    assert isinstance(step, model.RunStep), "a script was ordered"  # noqa: S101 - our own promise
+    assert isinstance(step, model.RunStep), "a script was ordered"
     return step.run, step.shell
 
 
@@ -108,7 +108,7 @@ def _read(
     if order.command.stage == "check":
         return _read_check(outputs, error)
     step = order.planned.step
-    assert isinstance(step, model.RunStep), "a script was ordered"  # noqa: S101 - our own promise
+    assert isinstance(step, model.RunStep), "a script was ordered"
     if files.output.exists():
         declared = step.outputs if isinstance(step.outputs, tuple) else None
         outputs.update(files.outputs(declared=declared))
@@ -200,7 +200,7 @@ def attempt_folder(performer: Performer, order: Order) -> FilePath:
 
 def _clear(folder: FilePath) -> None:
     """Removes what an attempt left whose process died with it."""
-    import shutil  # noqa: PLC0415 - after a crash only
+    import shutil
 
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -274,7 +274,7 @@ class RunningProcess:
             or not all(reader.ended for reader in self._readers)
         ):
             return
-        assert self._supervisor is not None  # noqa: S101 - it has reported
+        assert self._supervisor is not None
         self._ended_as = self._as_result(self._report)
         for waiter in self._waiters:
             if not waiter.done():

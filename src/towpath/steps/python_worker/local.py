@@ -90,7 +90,7 @@ class LocalAction:
 
     async def perform(self, values: Values, context: StepContext) -> Values:
         """Calls the function in a worker, after the inputs were checked as far as they can be from here."""
-        from towpath.steps.python_worker.calls import call_function  # noqa: PLC0415 - reading needs no processes
+        from towpath.steps.python_worker.calls import call_function
 
         self.signature.read(values, self.card.name)
         contract.check_binaries(self.declaration, context)
@@ -105,7 +105,7 @@ class LocalAction:
         self.signature.read(values, self.card.name)
         if not self.declaration.can_rehearse:
             return Rehearsal(summary=f"calls {self.place.shown}, which cannot be rehearsed", known=False)
-        from towpath.steps.python_worker.calls import rehearse_function  # noqa: PLC0415 - the same
+        from towpath.steps.python_worker.calls import rehearse_function
 
         return await rehearse_function(self.place, self.card.name, values, context)
 

@@ -64,7 +64,7 @@ def _prepare_imports(call: dict[str, Any]) -> None:
 
 
 def _answer(call: dict[str, Any]) -> bytes:
-    from towpath.steps import contract  # noqa: PLC0415 - only now it can be found
+    from towpath.steps import contract
 
     try:
         value = _called(call)
@@ -84,7 +84,7 @@ def _answer(call: dict[str, Any]) -> bytes:
 
 
 def _called(call: dict[str, Any]) -> Any:  # noqa: ANN401 - plain JSON
-    from towpath.steps import contract, shapes  # noqa: PLC0415 - only now they can be found
+    from towpath.steps import contract, shapes
 
     found = _find(call)
     function: Callable[..., Any] = found
@@ -104,7 +104,7 @@ def _called(call: dict[str, Any]) -> Any:  # noqa: ANN401 - plain JSON
         )
     value = function(**arguments)
     if inspect.iscoroutine(value):
-        import asyncio  # noqa: PLC0415 - dear, and few functions wait
+        import asyncio
 
         value = asyncio.run(value)
     try:
@@ -119,7 +119,7 @@ def _called(call: dict[str, Any]) -> Any:  # noqa: ANN401 - plain JSON
 
 def _find(call: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever stands under the name
     """The function, or the action that was made of it."""
-    from towpath.steps import contract  # noqa: PLC0415 - only now it can be found
+    from towpath.steps import contract
 
     try:
         module = _load_file(call["file"]) if call["file"] else importlib.import_module(call["module"])
@@ -141,8 +141,8 @@ def _load_file(path: str) -> ModuleType:
     # Under a name of its own: a file may be called like a module of the standard library.
     name = f"towpath_actions.{Path(path).stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None  # noqa: S101 - the path ends in .py
-    assert spec.loader is not None  # noqa: S101
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their annotations up there
     spec.loader.exec_module(module)
@@ -200,7 +200,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
 
 def _raised(error: BaseException) -> dict[str, Any]:
     """The error in a sentence; the traceback, without our own lines, goes to the log."""
-    import traceback  # noqa: PLC0415 - only for a mistake
+    import traceback
 
     # `error` went through `_answer`, `_called` and perhaps the loader: the author's lines come behind ours.
     lines = traceback.TracebackException.from_exception(error)

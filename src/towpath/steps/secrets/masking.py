@@ -118,14 +118,14 @@ class Masker:
                 return self.text(repr(value))
 
     def _occurrences(self, data: bytes) -> list[tuple[int, int]]:
-        assert self._finder is not None  # noqa: S101 - streams of an empty masker never ask
+        assert self._finder is not None
         return [
             (start, end) for _, start, end in self._finder.find_matches_as_indexes(data, overlapping=True)
         ]
 
     def _hold_from(self, data: bytes) -> int:
         """Where the end of *data* begins that may be the beginning of a form; its length when none may."""
-        assert self._head_finder is not None  # noqa: S101 - as above
+        assert self._head_finder is not None
         offset = max(0, len(data) - self._longest + 1)
         tail = data[offset:]
         for head, start, _ in self._head_finder.find_matches_as_indexes(tail, overlapping=True):
@@ -202,7 +202,7 @@ def check_maskable(value: str, *, name: str = "") -> None:
 def _automaton(forms: list[bytes]) -> BytesAhoCorasick | None:
     if not forms:
         return None
-    from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind  # noqa: PLC0415 - only with secrets
+    from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
     small = sum(map(len, forms)) <= UNROLLED_BYTES_MAX
     return BytesAhoCorasick(

@@ -86,7 +86,7 @@ class SealedSecrets:
         """Keep *value* under *name*, in place of what was there."""
         check_secret_name(name)
         check_maskable(value, name=name)
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - slow to import
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         with self._turn():
             key_id, entries = self._load()
@@ -119,7 +119,7 @@ class SealedSecrets:
             self._save(key_id, entries)
 
     def _open(self, cipher: AESGCM, name: str, entry: dict[str, Any]) -> str:
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
+        from cryptography.exceptions import InvalidTag
 
         try:
             nonce, sealed = base64.b64decode(entry["nonce"]), base64.b64decode(entry["sealed"])
@@ -139,7 +139,7 @@ class SealedSecrets:
             self._damaged()
 
     def _cipher(self) -> tuple[AESGCM, str]:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as above
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         key = self._read_key()
         return AESGCM(key), _key_id(key)

@@ -426,7 +426,7 @@ class _Extraction:
         if isinstance(self.packed, zipfile.ZipFile):
             return self.packed.open(cast("zipfile.ZipInfo", entry.content))
         found = self.packed.extractfile(cast("tarfile.TarInfo", entry.content))
-        assert found is not None  # noqa: S101 - it is a file
+        assert found is not None
         return found
 
     def _finish(self, into: Path, links: list[tuple[str, str]], folders: list[tuple[str, int]]) -> None:
