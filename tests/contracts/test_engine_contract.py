@@ -302,7 +302,7 @@ async def test_an_approval_waits_and_says_for_what(bench: Bench) -> None:
 
 async def test_a_gate_is_decided_once(bench: Bench) -> None:
     """Of many answers that come at once, one decides and the others are refused."""
-    import asyncio  # noqa: PLC0415 - only here
+    import asyncio
 
     bench.home.write("ask", 'steps: [{id: q, approve: "Go?", who: ["group:team"]}]')
     run = await bench.start("ask")

@@ -71,7 +71,8 @@ def _goes_on(engine: EmbeddedEngine, row: RunRow) -> bool:
 
 
 def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
-    """Folds a claimed run and performs what it is owed."""
+    """Folds a claimed run and performs what it is owed; what the dead process left of its attempts is removed."""
+    engine.performer.clear(row.id)
     run = history.load_run(engine.store.reader, row, engine.plans)
     drive = engine.adopt(row, run)
     if run.state == "queued":

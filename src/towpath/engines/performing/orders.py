@@ -13,6 +13,9 @@ from towpath.steps.secrets import Masker
 from towpath.store.contract import RunNumber
 from towpath.store.logs import Logs, StepLog
 
+WORKSPACE = "files"
+"""The folder of a run in which its steps work, where it has one of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

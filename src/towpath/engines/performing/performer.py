@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from towpath.core.run import Error, Json, Micros, RunId
 from towpath.core.stimuli import StepEnded
 from towpath.definition import model
-from towpath.engines.performing.orders import AttemptLog, Ending, Order
+from towpath.engines.performing.orders import WORKSPACE, AttemptLog, Ending, Order
 from towpath.engines.performing.secrets_in_use import SecretsInUse
 from towpath.errors import OperatorError, StepError, StoreUnavailable, TowpathError, Unreachable
 from towpath.steps.secrets import Masker, SecretMissing
@@ -91,12 +91,19 @@ class Performer:
         return AttemptLog(self.tools.logs, order, lambda: secrets.masker_for(order.plan, order.place))
 
     def run_ended(self, number: RunNumber, run: RunId) -> None:
-        """Lets go of what was kept for a run, and removes its workspace where it is empty."""
+        """Lets go of what was kept for a run, and removes what its attempts have left in its folder."""
         self.tools.logs.close_run(number)
+        self.clear(run)
+
+    def clear(self, run: RunId) -> None:
+        """Removes what attempts have left in the folder of a run, but for a workspace of its own."""
+        folder = self.tools.workspaces / run
         try:
-            (self.tools.workspaces / run).rmdir()
-        except OSError:
+            folder.rmdir()
+        except FileNotFoundError:
             return
+        except OSError:
+            _remove_all_but(folder, WORKSPACE)
 
     def hold(self, lock: int | None) -> None:
         """Keeps the lock of this process until the last of its steps is dead, however the process ends."""
@@ -143,6 +150,18 @@ class Performer:
             done=ending.done,
             is_complete=ending.is_complete,
         )
+
+
+def _remove_all_but(folder: FilePath, kept: str) -> None:
+    import shutil  # noqa: PLC0415 - after a crash, or when a step has left something
+
+    for path in [path for path in folder.iterdir() if path.name != kept]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    if not (folder / kept).exists():
+        folder.rmdir()
 
 
 def _masked(masker: Masker, outputs: Mapping[str, Json]) -> Mapping[str, Json]:

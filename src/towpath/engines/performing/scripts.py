@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from towpath.core.run import Error, Json
 from towpath.definition import model
-from towpath.engines.performing.orders import Ending
+from towpath.engines.performing.orders import WORKSPACE, Ending
 from towpath.errors import Refused, StepError
 from towpath.steps.processes import (
     Container,
@@ -74,13 +76,20 @@ async def _run(
     if image is None:
         return await tools.processes.run(spec, log.write)
     client = tools.environment_base.variables
+    spec = dataclasses.replace(spec, env=_env_inside(spec.env, client))
     container = Container(
         engine=find_engine(client.get("PATH", SEARCH_PATH)),
         image=image,
         name=f"tow-{order.run}-{folders[1].name}",
         folders=folders,
+        user=f"{os.getuid()}:{os.getgid()}" if os.getuid() else None,
     )
     return await run_in_container(tools.processes, spec, container, log.write, client_env=client)
+
+
+def _env_inside(env: Mapping[str, str], client: Mapping[str, str]) -> dict[str, str]:
+    """The environment inside a container: where programs and homes are outside (PATH, HOME) is not told to the image."""
+    return {name: value for name, value in env.items() if client.get(name) != value}
 
 
 def _script(order: Order) -> tuple[str, str | tuple[str, ...]]:
@@ -209,7 +218,7 @@ def workspace_of(performer: Performer, order: Order) -> FilePath:
     """The folder in which the steps of the run work."""
     if order.plan.workflow.workspace == "project":
         return performer.tools.project
-    folder = performer.tools.workspaces / order.run / "files"
+    folder = performer.tools.workspaces / order.run / WORKSPACE
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
