@@ -16,6 +16,8 @@ from towpath.cli import commands, exit_codes, failures
 from towpath.cli.session import Session
 
 PROGRAM = "tow"
+COMPLETE_VARIABLE = "_TOW_COMPLETE"
+"""What the completion script of a shell sets."""
 
 
 class LazyGroup(click.Group):
@@ -65,7 +67,9 @@ def root(context: click.Context, *, project: Path | None, data: Path | None) -> 
 
 
 def run(words: Sequence[str]) -> int:
-    """Carries out a command line; gives the exit code."""
+    """Carries out a command line, or completes it for a shell; gives the exit code."""
+    if COMPLETE_VARIABLE in os.environ:
+        root.main([], prog_name=PROGRAM, complete_var=COMPLETE_VARIABLE)
     try:
         return _carried_out(words)
     except BrokenPipeError:
