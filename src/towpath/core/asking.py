@@ -6,7 +6,6 @@ counts. A question is named by the moment it was asked: what was meant for an ea
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -97,7 +96,7 @@ def _digest_of(evidence: Json) -> Json:
 
 def _with_evidence(turn: Turn, question: Question, evidence: Mapping[str, Json]) -> Question:
     bound = [question.digest, {name: _digest_of(evidence.get(name)) for name in question.files}]
-    digest = hashlib.sha256(flow.json_text(bound).encode()).hexdigest()
+    digest = flow.digest_of(bound)
     return _replace(question, evidence=evidence, digest=digest)
 
 

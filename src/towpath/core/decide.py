@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from towpath.core import asking, events, flow, invariants, stimuli
+from towpath.core import asking, events, flow, gates, invariants, stimuli
 from towpath.core.blocks import BLOCKS, leaf, people, repeat, wait, workflow
 from towpath.core.blocks.group import MICROS
 from towpath.core.evolve import evolve
@@ -41,7 +41,7 @@ def decide(run: Run, stimulus: stimuli.AnyStimulus) -> tuple[events.AnyEvent, ..
 
 def advance(run: Run, stimulus: stimuli.AnyStimulus) -> Decision:
     """What `decide` answers, together with the run that its facts lead to."""
-    turn = Turn(run, at=stimulus.at, blocks=BLOCKS, seed=getattr(stimulus, "seed", 0))
+    turn = Turn(run, at=stimulus.at, blocks=BLOCKS, gates=gates, seed=getattr(stimulus, "seed", 0))
     if run.state == "ended":
         raise IllegalStimulus(f"run {run.id} has ended: {run.status}")
     if (run.state == "new") != isinstance(stimulus, stimuli.Start):
@@ -74,6 +74,8 @@ def _start(turn: Turn, s: stimuli.Start) -> None:
             environment=str(environment),
             started_by=s.started_by,
             edited_by=s.edited_by,
+            protections=s.protections,
+            break_glass=s.break_glass,
             url=s.url,
             trigger=s.event,
             queued=s.queue,
@@ -197,6 +199,9 @@ def _window_opened(turn: Turn, s: stimuli.Signalled, waiting: list[Node]) -> Non
     if not waiting:
         raise IllegalStimulus(f"nothing in run {turn.run.id} waits for the window {s.name!r}")
     for node in waiting:
+        if node.frame == "gate":
+            gates.window_opened(turn, node)
+            continue
         flow.settle(turn, node.path, "succeeded", outputs=wait.outputs_of(s.payload))
 
 

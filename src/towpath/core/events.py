@@ -21,6 +21,7 @@ from towpath.core.run import (
     Outcome,
     Path,
     Phase,
+    Protection,
     Question,
     RunId,
     RunStatus,
@@ -44,6 +45,9 @@ class RunAccepted(Event, frozen=True, tag="run_accepted"):
     inputs: Mapping[str, Json]
     started_by: str
     edited_by: str = ""
+    protections: Mapping[str, Protection] = {}
+    break_glass: str = ""
+    """The reason of an emergency start."""
     vars: Mapping[str, Json] = {}
     environment: str = ""
     url: str = ""
@@ -80,6 +84,21 @@ class StepStarted(Event, frozen=True, tag="step_started"):
     undoable: bool = False
     fresh: bool = True
     """A new start, not the retry of a failed attempt: the retry rule counts from here."""
+
+
+class StepHeld(Event, frozen=True, tag="step_held"):
+    """A step would begin in a protected environment whose gate is not open yet."""
+
+    path: Path
+    plan: int
+    environment: str
+
+
+class EnvironmentEntered(Event, frozen=True, tag="environment_entered"):
+    """The gate of a protected environment is open for the rest of the run: approved, in its window, or by breaking the glass."""
+
+    environment: str
+    how: Literal["approved", "window", "break_glass"]
 
 
 class StepRetrying(Event, frozen=True, tag="step_retrying"):
@@ -270,6 +289,8 @@ AnyEvent: TypeAlias = (
     RunAccepted
     | RunAdmitted
     | StepStarted
+    | StepHeld
+    | EnvironmentEntered
     | StepRetrying
     | WaitStarted
     | PeopleAsked

@@ -16,6 +16,7 @@ from towpath.core import events
 from towpath.core.run import (
     OPEN_STATUSES,
     ROOT,
+    Awaited,
     Carried,
     Micros,
     Node,
@@ -27,7 +28,7 @@ from towpath.core.run import (
 
 _replace = msgspec.structs.replace
 _LOOP_FRAMES = frozenset({"item", "round"})
-_HANDLER_FRAMES = frozenset({"rollback", "catch", "on_failure", "finally"})
+_HANDLER_FRAMES = frozenset({"rollback", "catch", "on_failure", "finally", "gate"})
 """Frames that stand beside the body: they are not counted among the children."""
 
 
@@ -64,6 +65,8 @@ def _accepted(run: Run, event: events.RunAccepted) -> Run:
         environment=event.environment,
         started_by=event.started_by,
         edited_by=event.edited_by,
+        protections=event.protections,
+        break_glass=event.break_glass,
         url=event.url,
         event=event.trigger,
         accepted_at=event.at,
@@ -189,6 +192,19 @@ def _entered(holder: Node, event: events.StepStarted) -> Node:
     if holder.status != "waiting":
         return entered
     return _replace(entered, status="open", awaited=None, due=None)
+
+
+def _held(run: Run, event: events.StepHeld) -> Run:
+    """A held step counts among its parent's children from now on, as one that has begun."""
+    begun = events.StepStarted(at=event.at, path=event.path, plan=event.plan, attempt=0, stage="check")
+    run = _started(run, begun)
+    awaited = Awaited(kind="environment", name=event.environment)
+    node = _replace(run.nodes[event.path], status="waiting", awaited=awaited, tries=0)
+    return _replace(run, nodes=run.nodes.set(event.path, node), leaves=run.leaves.set(event.path, None))
+
+
+def _entered_environment(run: Run, event: events.EnvironmentEntered) -> Run:
+    return _replace(run, sequence=run.sequence + 1, entered=run.entered | {event.environment})
 
 
 def _retrying(run: Run, event: events.StepRetrying) -> Run:
@@ -472,6 +488,8 @@ _RULES: dict[type, Callable[[Run, Any], Run]] = {
     events.RunAccepted: _accepted,
     events.RunAdmitted: _admitted,
     events.StepStarted: _started,
+    events.StepHeld: _held,
+    events.EnvironmentEntered: _entered_environment,
     events.StepRetrying: _retrying,
     events.WaitStarted: _wait_started,
     events.PeopleAsked: _asked,

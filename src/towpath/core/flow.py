@@ -13,6 +13,7 @@ skip settle a failure: then the scope outside goes on. A stop by timeout turns a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -63,10 +64,20 @@ def _begin_if_wanted(turn: Turn, planned: PlanStep, path: Path) -> None:
         if not wanted:
             _end_unstarted(turn, planned, path, status="skipped", reason="condition")
             return
+    _enter(turn, planned, path)
+
+
+def _enter(turn: Turn, planned: PlanStep, path: Path) -> None:
     try:
-        turn.blocks[planned.kind].enter(turn, planned, path)
+        if not turn.gates.holds(turn, planned, path):
+            turn.blocks[planned.kind].enter(turn, planned, path)
     except ExpressionError as problem:
         fail_to_start(turn, planned, path, error_from(problem, path))
+
+
+def begin_held(turn: Turn, node: Node) -> None:
+    """Starts a step that the gate of its environment had held."""
+    _enter(turn, turn.planned(node), node.path)
 
 
 def fail_to_start(turn: Turn, planned: PlanStep, path: Path, error: Error) -> None:
@@ -272,6 +283,8 @@ def child_ended(turn: Turn, path: Path, child_path: Path) -> None:
     child = turn.node(child_path)
     if child.frame in HANDLERS:
         _handler_ended(turn, path, child)
+    elif child.frame == "gate":
+        turn.gates.gate_ended(turn, child)
     elif not node.is_open or node.phase != "body" or child.is_open:
         return
     elif node.frame or turn.planned(node).kind == "steps":
@@ -519,6 +532,11 @@ def stop(
     for leaf in leaves:
         if leaf.status != "performing":
             _give_up_waiting(turn, leaf)
+
+
+def digest_of(value: Json) -> str:
+    """A digest that is the same for the same value."""
+    return hashlib.sha256(json_text(value).encode()).hexdigest()
 
 
 def json_text(value: Json) -> str:

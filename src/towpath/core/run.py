@@ -164,9 +164,22 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Awaited(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a `wait` step waits for."""
 
-    kind: Literal["time", "window", "event", "signal"]
+    kind: Literal["time", "window", "event", "signal", "environment"]
     name: str = ""
     due: Micros | None = None
+
+
+class Protection(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What an environment asks of a run before its first step in it, as the project said when the run started."""
+
+    who: tuple[str, ...] = ()
+    """Who has to approve; nobody where it is empty."""
+    quorum: int = 1
+    four_eyes: bool = True
+    answer_within: Micros | None = None
+    if_unanswered: str | None = None
+    has_window: bool = False
+    """Whether calendars say when, or when not."""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -304,6 +317,12 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     stops: immutables.Map[Path, str] = immutables.Map()
     """Subtrees that are being stopped, with the reason."""
     undo: Undo | None = None
+    protections: Mapping[str, Protection] = {}
+    """The environments that have a gate."""
+    entered: frozenset[str] = frozenset()
+    """The environments whose gate is open."""
+    break_glass: str = ""
+    """Why the gates do not count in this run; empty where they do."""
     signals: tuple[tuple[str, str, Json], ...] = ()
     """Signals and events that came before anybody waited: (kind, name, payload)."""
     rolls_back: bool = True

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from towpath.core.run import Carried, Error, Json, Micros, Path, RunId, RunStatus, Stage
+from towpath.core.run import Carried, Error, Json, Micros, Path, Protection, RunId, RunStatus, Stage
 
 
 class Stimulus(msgspec.Struct, frozen=True, kw_only=True, tag_field="stimulus", omit_defaults=True, gc=False):
@@ -27,6 +27,10 @@ class Start(Stimulus, frozen=True, tag="start"):
     inputs: Mapping[str, Json]
     started_by: str
     edited_by: str = ""
+    protections: Mapping[str, Protection] = {}
+    """The protected environments of the project."""
+    break_glass: str = ""
+    """The reason of an emergency start, which no gate holds up."""
     url: str = ""
     event: Json = None
     queue: bool = False

@@ -31,12 +31,25 @@ class Block(Protocol):
         """Goes on after a child of the open block *node* ended."""
 
 
+class Gates(Protocol):
+    """The gates of protected environments, as `flow` needs them."""
+
+    def holds(self, turn: Turn, planned: PlanStep, path: Path) -> bool:
+        """Holds a step where its environment's gate is not open; whether it did."""
+
+    def gate_ended(self, turn: Turn, gate: Node) -> None:
+        """Goes on after a gate was decided."""
+
+
 class Turn:
     """What a stimulus makes true, while it is being found out."""
 
-    __slots__ = ("agenda", "at", "blocks", "facts", "run", "seed")
+    __slots__ = ("agenda", "at", "blocks", "facts", "gates", "run", "seed")
 
-    def __init__(self, run: Run, *, at: Micros, blocks: Mapping[str, Block], seed: int = 0) -> None:
+    def __init__(
+        self, run: Run, *, at: Micros, blocks: Mapping[str, Block], gates: Gates, seed: int = 0
+    ) -> None:
+        self.gates = gates
         self.run = run
         self.blocks = blocks
         self.at = at

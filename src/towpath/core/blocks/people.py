@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,7 +88,7 @@ def _is_file(value: Json) -> bool:
 
 def _digest(turn: Turn, text: str, evidence: Json, form: Json) -> str:
     bound = [turn.run.plan.digest, turn.run.inputs, text, evidence, form]
-    return hashlib.sha256(flow.json_text(bound).encode()).hexdigest()
+    return flow.digest_of(bound)
 
 
 def answered(turn: Turn, node: Node, stimulus: Answered) -> None:
