@@ -45,7 +45,8 @@ def main() -> int:
 
 def _machine() -> str:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return f"{today}, {rig.cores()} cores ({rig.processor()}), {platform.system()}, Python {platform.python_version()}, SQLite {rig.sqlite_version()}"
+    machine = f"{rig.cores()} cores ({rig.processor()}), {platform.system()}"
+    return f"{today}, {machine}, Python {platform.python_version()}, SQLite {rig.sqlite_version()}"
 
 
 def _write(table: str) -> None:

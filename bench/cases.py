@@ -37,7 +37,7 @@ def sequential() -> list[Figure]:
                 ratios, raws = [], []
                 for counted in range(-1, ROUNDS):
                     theirs = rig.raw_commits(project, SEQUENTIAL_STEPS)
-                    ours = await rig.run_to_end(built, made, wanted)
+                    ours = await rig.run_to_end(made, wanted)
                     theirs = (theirs + rig.raw_commits(project, SEQUENTIAL_STEPS)) / 2
                     if counted >= 0:
                         ratios.append(theirs / ours)
@@ -64,7 +64,7 @@ def many() -> list[Figure]:
         with rig.folder() as project:
             async with rig.engine(project) as (built, made):
                 wanted = rig.request(built, rig.steps(STEPS_OF_A_RUN))
-                await rig.run_to_end(built, made, wanted)
+                await rig.run_to_end(made, wanted)
                 rates, ratios = [], []
                 for _ in range(3):
                     rows = RUNS * (2 * STEPS_OF_A_RUN + 2)
@@ -114,15 +114,15 @@ def each() -> list[Figure]:
             async with rig.engine(project) as (built, made):
                 small = rig.request(built, text, {"items": list(range(EACH_SMALL))})
                 large = rig.request(built, text, {"items": list(range(EACH_LARGE))})
-                await rig.run_to_end(built, made, small)
+                await rig.run_to_end(made, small)
                 ratios = []
                 for _ in range(3):
                     ten = 0.0
                     for _ in range(10):
                         gc.collect()
-                        ten += await rig.run_to_end(built, made, small)
+                        ten += await rig.run_to_end(made, small)
                     gc.collect()
-                    ratios.append(await rig.run_to_end(built, made, large) / ten)
+                    ratios.append(await rig.run_to_end(made, large) / ten)
         what = f"`each` of {EACH_LARGE:,}, of ten times `each` of {EACH_SMALL:,}"
         return [Figure(what=what, value=rig.median(ratios), unit="×", limit=1.3, at_least=False, note="time")]
 
@@ -147,7 +147,7 @@ def shell() -> list[Figure]:
                 ratios, bare = [], []
                 for counted in range(-1, ROUNDS):
                     theirs = spawn()
-                    ours = await rig.run_to_end(built, made, wanted)
+                    ours = await rig.run_to_end(made, wanted)
                     theirs = (theirs + spawn()) / 2
                     if counted >= 0:
                         ratios.append(ours / theirs)

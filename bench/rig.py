@@ -97,7 +97,7 @@ def steps(count: int, body: str = "uses: bench.nothing") -> str:
     return "name: sequence\nsteps:\n" + f"  - {{{body}}}\n" * count
 
 
-async def run_to_end(built: app.App, made: EmbeddedEngine, wanted: StartRequest) -> float:
+async def run_to_end(made: EmbeddedEngine, wanted: StartRequest) -> float:
     """Seconds from the start of a run to its end."""
     began = time.perf_counter()
     started = await made.start(wanted)

@@ -151,7 +151,9 @@ STEP_EXAMPLES = {
 def language() -> Iterator[str]:
     """The page of the workflow language: every key, from the model that reads the files."""
     from towpath.definition import model
+    from towpath.definition.schema import workflow_schema
 
+    complete = workflow_schema()["$defs"]
     schema = model.Workflow.model_json_schema(by_alias=True)
     parts: Mapping[str, Schema] = schema["$defs"]
     yield "# The workflow language"
@@ -192,6 +194,8 @@ def language() -> Iterator[str]:
         yield f"### `{kind}` {{#{kind}}}"
         yield first_paragraph(cls)
         yield keys(part, parts, without=common)
+        shared = [f"`{key}`" for key in _properties(complete[cls.__name__]) if key in common]
+        yield f"Of the [keys of every step](#step) these have an effect here: {', '.join(shared)}."
         yield f"```yaml\n{textwrap.dedent(STEP_EXAMPLES[kind]).strip()}\n```"
     yield from described_parts({name: part for name, part in parts.items() if not name.endswith("Step")})
     yield "## Limits {#limits}"

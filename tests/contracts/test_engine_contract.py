@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from engines.engine_support import HOLD, Bench, Home, embedded, failure, until
 
+from engines.engine_support import HOLD, Bench, Home, embedded, failure, until
 from towpath.core import stimuli
 from towpath.core.run import RunId
 from towpath.errors import NotFound, Refused, TowpathError
@@ -508,10 +508,10 @@ def write_family(home: Home, *, child: str = "{}", detach: bool = False) -> None
     """A parent that calls a child and goes on with what it gave."""
     home.write(
         "child",
-        f"""
-        inputs: {{n: {{type: integer}}}}
-        steps: [{{id: c, uses: stage.act, with: {{name: c, value: "${{{{ inputs.n }}}}"}}}}]
-        outputs: {{found: "${{{{ steps.c.outputs.found }}}}"}}
+        """
+        inputs: {n: {type: integer}}
+        steps: [{id: c, uses: stage.act, with: {name: c, value: "${{ inputs.n }}"}}]
+        outputs: {found: "${{ steps.c.outputs.found }}"}
         """
         if child == "{}"
         else child,

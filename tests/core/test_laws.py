@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from simulation import laws
 from simulation.chaos import Chaos
 from simulation.tape import Tape

@@ -5,8 +5,8 @@ Every command has an id made of run, path and attempt. Doing one twice must be h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -111,11 +111,11 @@ def outstanding(run: Run) -> tuple[AnyCommand, ...]:
         found.extend(_owed(leaf))
     if not run.has_ended:
         timed = [
-            SetTimer(path=node.path, purpose="timeout", due=node.timeout_at)
+            (node.timeout_at, node.path)
             for node in run.nodes.values()
             if node.timeout_at is not None and _can_time_out(run, node)
         ]
-        found.extend(sorted(timed, key=lambda timer: (timer.due, timer.path)))
+        found.extend(SetTimer(path=path, purpose="timeout", due=due) for due, path in sorted(timed))
     return tuple(found)
 
 
@@ -208,7 +208,7 @@ def _on_stop(event: events.StopRequested) -> tuple[AnyCommand, ...]:
     return (StopSteps(path=event.path, leaves=event.leaves),) if event.leaves else ()
 
 
-_BUILDERS = {
+_BUILDERS: Mapping[type, Callable[[Any], tuple[AnyCommand, ...]]] = {
     events.RunAccepted: _on_accepted,
     events.RunAdmitted: _on_admitted,
     events.StepStarted: _on_started,

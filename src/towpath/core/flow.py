@@ -272,8 +272,13 @@ def _end_run(turn: Turn, root: Node) -> None:
         outputs = None
     turn.emit(
         events.RunEnded(
-            at=turn.at, status=status, outcome=outcome, message=message, outputs=outputs, error=error
-        )  # type: ignore[arg-type] # end_status gives end states
+            at=turn.at,
+            status=status,  # type: ignore[arg-type] # end_status gives end states
+            outcome=outcome,
+            message=message,
+            outputs=outputs,
+            error=error,
+        )
     )
 
 

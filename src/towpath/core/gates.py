@@ -7,6 +7,8 @@ node of its own beside the body of the run (`~gate_production`): first it waits 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from towpath.core import events, flow
 from towpath.core.plan import ROOT_NUMBER, PlanStep
 from towpath.core.run import Awaited, Error, Node, Path, Protection, Question
@@ -59,7 +61,7 @@ def _open(turn: Turn, environment: str, protection: Protection) -> None:
     path = gate_path(environment)
     turn.emit(events.StepStarted(at=turn.at, path=path, plan=ROOT_NUMBER, frame="gate"))
     if turn.run.break_glass:
-        let_in(turn, environment, how="break_glass")
+        flow.settle(turn, path, "succeeded")
     elif protection.has_window:
         awaited = Awaited(kind="window", name=f"{WINDOW_PREFIX}{environment}")
         turn.emit(events.WaitStarted(at=turn.at, path=path, awaited=awaited))
@@ -75,7 +77,7 @@ def window_opened(turn: Turn, gate: Node) -> None:
 
 def _ask(turn: Turn, environment: str, protection: Protection) -> None:
     if not protection.who:
-        let_in(turn, environment, how="window")
+        flow.settle(turn, gate_path(environment), "succeeded")
         return
     digest = flow.digest_of([turn.run.plan.digest, turn.run.inputs, environment])
     due = None if protection.answer_within is None else turn.at + protection.answer_within
@@ -96,22 +98,24 @@ def _ask(turn: Turn, environment: str, protection: Protection) -> None:
     turn.emit(events.PeopleAsked(at=turn.at, path=gate_path(environment), question=question))
 
 
-def let_in(turn: Turn, environment: str, *, how: str) -> None:
-    """The gate is open: what was held begins."""
-    turn.emit(events.EnvironmentEntered(at=turn.at, environment=environment, how=how))
-    held = [node for node in turn.run.open_leaves() if _is_held(node, environment)]
-    for node in held:
-        flow.begin_held(turn, node)
-
-
 def gate_ended(turn: Turn, gate: Node) -> None:
     """The gate was decided: what was held begins, or fails as the gate did."""
     environment = environment_of(gate)
+    held = [node for node in turn.run.open_leaves() if _is_held(node, environment)]
     if gate.went_well:
-        let_in(turn, environment, how="approved")
-        return
-    for node in [node for node in turn.run.open_leaves() if _is_held(node, environment)]:
-        _refuse(turn, node, gate)
+        how = _how(turn, environment)
+        turn.emit(events.EnvironmentEntered(at=turn.at, environment=environment, how=how))
+    for node in held:
+        if gate.went_well:
+            flow.begin_held(turn, node)
+        else:
+            _refuse(turn, node, gate)
+
+
+def _how(turn: Turn, environment: str) -> Literal["approved", "window", "break_glass"]:
+    if turn.run.break_glass:
+        return "break_glass"
+    return "approved" if turn.run.protections[environment].who else "window"
 
 
 def _refuse(turn: Turn, node: Node, gate: Node) -> None:

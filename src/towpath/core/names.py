@@ -41,7 +41,7 @@ def iso(at: Micros) -> str:
 def _from(
     source: Callable[[Run], Mapping[str, Json]],
 ) -> Callable[[Run, Path, Reference, dict[str, Any]], None]:
-    def read(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:  # noqa: ARG001 - one shape
+    def read(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:
         values = source(run)
         root = reference[0]
         if len(reference) == 1:
@@ -96,7 +96,7 @@ def _passed(run: Run) -> str:
     return "partially_succeeded" if run.partial else "succeeded"
 
 
-def _event(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:  # noqa: ARG001 - one shape
+def _event(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:
     names["event"] = run.event
 
 
@@ -212,7 +212,7 @@ def _item_view(run: Run, frame: Path, key: str, body: list[PlanStep]) -> dict[st
     return view
 
 
-def _error(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:  # noqa: ARG001 - one shape
+def _error(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:
     node = _handled(run, path, ("catch", "on_failure", "rollback", "finally"))
     scope = node
     if node is not None and node.error is None:
@@ -220,7 +220,7 @@ def _error(run: Run, path: Path, reference: Reference, names: dict[str, Any]) ->
     names["error"] = error_view(run, scope) if scope is not None else {}
 
 
-def _step(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:  # noqa: ARG001 - one shape
+def _step(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:
     node = _handled(run, path, ("rollback",))
     names["step"] = step_view(run, node)
 
@@ -259,7 +259,7 @@ def _item(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> 
     raise ExpressionError(f"`{wanted}` is not known here")
 
 
-def _nothing(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:  # noqa: ARG001 - one shape
+def _nothing(run: Run, path: Path, reference: Reference, names: dict[str, Any]) -> None:
     return None
 
 

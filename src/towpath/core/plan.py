@@ -97,7 +97,7 @@ class PlanStep:
 
     @functools.cached_property
     def texts(self) -> Mapping[str, values.Template]:
-        """The templates of the step's own keys, compiled: `with`, `env`, `title`, `wait`, `each`, …"""
+        """The templates of the step's own keys, compiled: `with`, `env`, `title`, `wait`, `each` and the like."""
         step = self.step
         if step is None:
             return {}
@@ -105,7 +105,7 @@ class PlanStep:
         raw["with"] = getattr(step, "with_", None)
         raw["artifacts"] = list(step.artifacts) or None
         if isinstance(step, model.EachStep) and isinstance(step.each, model.Matrix):
-            raw["each"] = {name: value for name, value in step.each.matrix.items()}
+            raw["each"] = dict(step.each.matrix)
         if isinstance(step, model.WaitStep) and not isinstance(step.wait, str):
             raw["wait"] = step.wait.model_dump(by_alias=True, exclude={"if_"})
         if isinstance(step, model.EndStep):
@@ -113,7 +113,7 @@ class PlanStep:
         if isinstance(step.outputs, Mapping):
             raw["outputs"] = dict(step.outputs)
         found = {name: values.compile_template(value) for name, value in raw.items() if value is not None}
-        found["env"] = values.compile_template(self._environment())
+        found["env"] = values.compile_template(self.own_environment())
         return found
 
     @functools.cached_property
@@ -122,7 +122,7 @@ class PlanStep:
         check = self.step.check if self.step is not None else None
         if check is None:
             return {}
-        environment = {**self._environment(), **check.env}
+        environment = {**self.own_environment(), **check.env}
         return {
             "with": values.compile_template(dict(check.with_)),
             "env": values.compile_template(environment),
@@ -155,8 +155,9 @@ class PlanStep:
     def _condition(self, source: str | None) -> values.Condition | None:
         return None if source is None else values.compile_condition(source)
 
-    def _environment(self) -> dict[str, Any]:
-        outer = self.parent._environment() if self.parent is not None else {}
+    def own_environment(self) -> dict[str, Any]:
+        """The `env` that scripts of this step get, those of the blocks around it included."""
+        outer = self.parent.own_environment() if self.parent is not None else {}
         return {**outer, **(self.step.env if self.step is not None else {})}
 
 
@@ -180,7 +181,8 @@ class RootStep(PlanStep):
         }
         return {name: values.compile_template(value) for name, value in raw.items() if value is not None}
 
-    def _environment(self) -> dict[str, Any]:
+    def own_environment(self) -> dict[str, Any]:
+        """The `env` that scripts of this step get, those of the blocks around it included."""
         return dict(self.workflow.env)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from towpath.core.run import Json, SecretUse
 from towpath.definition import expressions
@@ -71,7 +71,7 @@ class Template:
         return _fill(self._value, (), filled), tuple(secrets)
 
 
-def _part(part: str | expressions.SecretReference) -> tuple[str, str]:
+def _part(part: str | expressions.SecretReference) -> tuple[Literal["text", "secret"], str]:
     return ("text", part) if isinstance(part, str) else ("secret", part.name)
 
 

@@ -32,13 +32,16 @@ class InputsInvalid(AuthorError):
         self.problems = tuple(problems)
 
 
-def complete_inputs(declared: Mapping[str, model.Input], given: Mapping[str, Json], *, is_text: bool = False) -> dict[str, Json]:
+def complete_inputs(
+    declared: Mapping[str, model.Input], given: Mapping[str, Json], *, is_text: bool = False
+) -> dict[str, Json]:
     """*given* with the defaults of what it leaves out; raises InputsInvalid with every problem.
 
     Args:
         declared: the inputs of the workflow, or the fields of a form.
         given: what was said.
         is_text: whether texts may stand for other types, as on a command line: `3`, `true`, `a,b`, or JSON.
+
     """
     problems = [f"`{name}` is not an input{_known(declared)}" for name in given if name not in declared]
     found: dict[str, Json] = {}
@@ -58,7 +61,7 @@ def complete_inputs(declared: Mapping[str, model.Input], given: Mapping[str, Jso
     return found
 
 
-def from_text(value: Json, declaration: model.Input) -> Json:
+def from_text(value: Json, declaration: model.Input) -> Json:  # noqa: PLR0911 - one for each type
     """What a text on a command line stands for, by the declared type; as it is where it does not fit."""
     if not isinstance(value, str) or declaration.type == "string":
         return value
@@ -86,7 +89,9 @@ def problems_of(name: str, value: Json, declaration: model.Input) -> list[str]:
         return [f"`{name}` has to be {_article(declaration.type)}, not {_shown(value)}"]
     problems = []
     if declaration.enum is not None and value not in declaration.enum:
-        problems.append(f"`{name}` has to be one of {', '.join(map(str, declaration.enum))}, not {_shown(value)}")
+        problems.append(
+            f"`{name}` has to be one of {', '.join(map(str, declaration.enum))}, not {_shown(value)}"
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
         if declaration.minimum is not None and value < declaration.minimum:
             problems.append(f"`{name}` has to be at least {declaration.minimum:g}")
@@ -94,10 +99,16 @@ def problems_of(name: str, value: Json, declaration: model.Input) -> list[str]:
             problems.append(f"`{name}` has to be at most {declaration.maximum:g}")
     if isinstance(value, str | list | tuple | dict):
         problems.extend(_length_problems(name, len(value), declaration))
-    if isinstance(value, str) and declaration.pattern is not None and not _pattern(declaration.pattern).fullmatch(value):
+    if (
+        isinstance(value, str)
+        and declaration.pattern is not None
+        and not _pattern(declaration.pattern).fullmatch(value)
+    ):
         problems.append(f"`{name}` does not match {declaration.pattern}: {_shown(value)}")
     if declaration.items is not None:
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        inner = (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        )
         for position, item in enumerate(inner, start=1):
             problems.extend(problems_of(f"{name}[{position}]", item, declaration.items))
     return problems

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from towpath.core import events, flow, retries
+import msgspec
+
+from towpath.core import events, flow, gates, retries
 from towpath.core.plan import PlanStep
 from towpath.core.run import Error, Json, Node, Path, Question, SecretUse, Stage, Work
 from towpath.core.stimuli import Interrupted
@@ -60,8 +62,12 @@ def try_attempt(turn: Turn, node: Node, *, stage: Stage = "main", fresh: bool = 
 def make_work(turn: Turn, planned: PlanStep, path: Path, *, stage: Stage) -> Work:
     """What the performer gets: the step's values, evaluated; raises ExpressionError."""
     if stage == "main" and planned.is_constant:
-        return _constant_work(planned, turn.run.environment)
-    return _rendered_work(turn, planned, path, stage=stage)
+        work = _constant_work(planned, turn.run.environment)
+    else:
+        work = _rendered_work(turn, planned, path, stage=stage)
+    if not turn.run.protections:
+        return work
+    return msgspec.structs.replace(work, environment=gates.environment_for(turn, work.environment))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -155,7 +155,7 @@ def _outputs(node: Node, decision: str) -> dict[str, Json]:
     }
 
 
-def _task(turn: Turn, node: Node, question: Question, answer: Answer) -> None:  # noqa: ARG001 - one shape
+def _task(turn: Turn, node: Node, question: Question, answer: Answer) -> None:
     if answer.decision == "done":
         flow.settle(turn, node.path, "succeeded", outputs=answer.form)
         return
@@ -163,7 +163,7 @@ def _task(turn: Turn, node: Node, question: Question, answer: Answer) -> None:  
     flow.settle(turn, node.path, "failed", error=Error(kind="exit", message=message, step=node.path))
 
 
-def _failure(turn: Turn, node: Node, question: Question, answer: Answer) -> None:  # noqa: ARG001 - one shape
+def _failure(turn: Turn, node: Node, question: Question, answer: Answer) -> None:
     match answer.decision:
         case "retry":
             flow.run_again(turn, node, by=answer.by, comment=answer.comment)
@@ -176,7 +176,7 @@ def _failure(turn: Turn, node: Node, question: Question, answer: Answer) -> None
             flow.proceed(turn, node.path)
 
 
-def _unknown(turn: Turn, node: Node, question: Question, answer: Answer) -> None:  # noqa: ARG001 - one shape
+def _unknown(turn: Turn, node: Node, question: Question, answer: Answer) -> None:
     match answer.decision:
         case "done":
             flow.settle(turn, node.path, "succeeded", outputs=answer.form, reason=f"done, says {answer.by}")
@@ -190,7 +190,7 @@ def _unknown(turn: Turn, node: Node, question: Question, answer: Answer) -> None
             flow.settle(turn, node.path, "failed", error=node.error)
 
 
-def _rollback(turn: Turn, node: Node, question: Question, answer: Answer) -> None:  # noqa: ARG001 - one shape
+def _rollback(turn: Turn, node: Node, question: Question, answer: Answer) -> None:
     match answer.decision:
         case "retry":
             flow.roll_back_again(turn, node, by=answer.by, comment=answer.comment)

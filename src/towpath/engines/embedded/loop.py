@@ -93,7 +93,7 @@ class Drive:
 class EmbeddedEngine:
     """Drives runs in this process; use it as an async context manager."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is plugged together stands in one place, app.py
         self,
         store: Store,
         *,
@@ -472,7 +472,6 @@ class EmbeddedEngine:
             run=drive.run.id,
             plan=drive.run.plan,
             planned=drive.run.plan[command.plan],
-            environment=drive.run.environment,
             command=command,
             started_by=drive.run.started_by,
         )
@@ -561,7 +560,7 @@ class EmbeddedEngine:
         except TowpathError as error:
             self._child_answers(drive, command, "failed", recovery.error_of(error, command.path))
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a child that cannot start fails its step
             _LOG.exception("engine.child_not_started run=%s path=%s", drive.number, command.path)
             broken = Error(kind="invalid", message=f"{type(error).__name__}: {error}", step=command.path)
             self._child_answers(drive, command, "failed", broken)
@@ -705,6 +704,7 @@ class EmbeddedEngine:
                 self._evicted[candidate] = None
 
     def spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Has a coroutine run beside the loop until the engine closes."""
         task = self._loop.create_task(coroutine)
         self._others.add(task)
         task.add_done_callback(self._others.discard)

@@ -25,14 +25,13 @@ class Order:
     run: RunId
     plan: Plan
     planned: PlanStep
-    environment: str
     command: PerformStep
     started_by: str
 
     @property
     def place(self) -> str:
-        """The environment in which the step runs."""
-        return self.command.work.environment or self.environment
+        """The environment in which the step runs; the core leaves it out where its gate is not open."""
+        return self.command.work.environment or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

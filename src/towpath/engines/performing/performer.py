@@ -76,7 +76,7 @@ class Performer:
         except TowpathError as problem:
             log.say(str(problem))
             ending = Ending(error=_error_of(problem))
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - the edge of a step: it becomes the step's error
             _LOG.exception("performer.step_crashed run=%s path=%s", order.number, order.command.path)
             ending = Ending(error=Error(kind="invalid", message=f"{type(problem).__name__}: {problem}"))
         return self.ended(order, at(), ending)
@@ -153,7 +153,7 @@ class Performer:
 
 
 def _remove_all_but(folder: FilePath, kept: str) -> None:
-    import shutil  # noqa: PLC0415 - after a crash, or when a step has left something
+    import shutil
 
     for path in [path for path in folder.iterdir() if path.name != kept]:
         if path.is_dir() and not path.is_symlink():
