@@ -48,6 +48,27 @@ class Chaos:
         self._tell(self._start())
         while not self.tape.is_over and not self.run.has_ended:
             self._anything()
+        return self.play_on()
+
+    def come_back(self, other: Chaos, *, turn: int) -> Chaos:
+        """Takes over the journal of another world as it was after a turn; what was performed then is lost."""
+        count = other.turns[turn]
+        self.journal, self.facts = other.journal[:count], other.facts[:count]
+        self.now = other.now
+        ordered = [command for fact in self.facts for command in commands.commands(fact)]
+        self.ordered = {command.id for command in ordered}
+        self.command_ids = [
+            command.id
+            for command in ordered
+            if isinstance(command, commands.PerformStep | commands.StartChild)
+        ]
+        self.run = self._folded()
+        if not self.run.has_ended:
+            self._crash()
+        return self
+
+    def play_on(self) -> Chaos:
+        """Is fair to the run until it ends."""
         for _ in range(FAIR_TURNS_MAX):
             if self.run.has_ended:
                 return self
@@ -191,7 +212,7 @@ class Chaos:
 
     def _ended(self, command: commands.PerformStep, how: int) -> stimuli.AnyStimulus:
         node = self.run.nodes[command.path]
-        if node.stopping and how < 5:  # noqa: PLR2004 - mostly a stop works
+        if node.stopping and how < 5:
             return self._stopped(node)
         match how:
             case 6:
@@ -211,7 +232,7 @@ class Chaos:
                     attempt=command.attempt,
                     stage=command.stage,
                     outputs={"n": how},
-                    done=how == 3 if command.stage == "check" else None,  # noqa: PLR2004 - one of four
+                    done=how == 3 if command.stage == "check" else None,
                 )
 
     def _stopped(self, node: Node) -> stimuli.AnyStimulus:
@@ -276,14 +297,18 @@ class Chaos:
 
     def _crash(self) -> None:
         """The process dies: the run is what the journal says, and what was performed is lost."""
-        run = new_run(self.run.plan, self.run.id)
-        for record in self.journal:
-            run = evolve(run, encoding.decode(record))
+        run = self._folded()
         assert run == self.run
         self.run = run
         for command in commands.outstanding(run):
             if isinstance(command, commands.PerformStep):
                 lose(self, command)
+
+    def _folded(self) -> Run:
+        run = new_run(self.run.plan, self.run.id)
+        for record in self.journal:
+            run = evolve(run, encoding.decode(record))
+        return run
 
 
 def lose(world: Chaos, command: commands.PerformStep) -> None:

@@ -57,61 +57,83 @@ def check_nothing_starts_in_a_stopped_scope(facts: list[events.AnyEvent]) -> Non
 
 
 def check_undoing(run: Run, facts: list[events.AnyEvent]) -> None:
-    """What a scope undoes is undone once, one at a time, the latest start first; and nothing is left out."""
-    started: dict[str, int] = {}
-    undone: dict[str, int] = {}
-    sent_back: set[str] = set()
-    rolls_back = True
-    ends_well = False
-    went_well: set[str] = set()
+    """What a scope undoes is undone once, the latest start first; and nothing is left out."""
+    ledger = _Ledger(run)
     for number, fact in enumerate(facts):
+        ledger.read(number, fact)
+    root = run.nodes.get(ROOT)
+    if run.has_ended and root is not None and root.outcome in ("failed", "cancelled") and not root.settled:
+        ledger.check_scope(ROOT)
+
+
+class _Ledger:
+    """Who started, who was undone, and whether scopes undo at all; read from the journal alone."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.started: dict[str, int] = {}
+        self.undone: set[str] = set()
+        self.again: set[str] = set()
+        """Steps that did something before they were sent back or carried over: their next start counts, also of a check."""
+        self.went_well: set[str] = set()
+        """Scopes whose body went well: when their last steps fail, what was done is left to the scope outside."""
+        self.rolls_back = True
+        self.ends_well = False
+
+    def read(self, number: int, fact: events.AnyEvent) -> None:
+        """Takes a fact down, and judges it."""
         match fact:
-            case events.StepStarted() if (
-                fact.stage == "main" and run.plan[fact.plan].has_rollback and not fact.frame
-            ):
-                if fact.path not in started or fact.path in undone or fact.path in sent_back:
-                    started[fact.path] = number
-                    undone.pop(fact.path, None)
-                    sent_back.discard(fact.path)
+            case events.RunAccepted():
+                self.again |= {carried.path for carried in fact.carried if carried.started}
+            case events.StepStarted(frame="") if self.run.plan[fact.plan].has_rollback:
+                self._take_start(number, fact)
             case events.StepsReset():
-                sent_back |= {path for path in started if any(is_within(path, scope) for scope in fact.paths)}
+                self.again |= {
+                    path for path in self.started if any(is_within(path, scope) for scope in fact.paths)
+                }
             case events.StopRequested():
-                rolls_back = rolls_back if fact.rollback is None else fact.rollback
-                ends_well = ends_well or (fact.ending is not None and fact.ending[0] == "succeeded")
+                self.rolls_back = self.rolls_back if fact.rollback is None else fact.rollback
+                self.ends_well = self.ends_well or (fact.ending is not None and fact.ending[0] == "succeeded")
             case events.BodyEnded(outcome="succeeded"):
-                went_well.add(
-                    fact.path
-                )  # its last steps may fail yet; what was done is left to the scope outside
+                self.went_well.add(fact.path)
             case events.PhaseStarted(phase="rollback"):
-                order = [started[path] for path in fact.undo if path in started]
+                order = [self.started[path] for path in fact.undo if path in self.started]
                 assert order == sorted(order, reverse=True), f"{fact.path} undoes {fact.undo}"
             case events.StepUndone():
-                assert fact.path not in undone, f"{fact.path} was undone twice"
-                undone[fact.path] = number
-            case events.StepEnded(status="failed" | "cancelled") if rolls_back and not ends_well:
-                if fact.path not in went_well:
-                    _check_left(run, fact.path, started, undone)
+                assert fact.path not in self.undone, f"{fact.path} was undone twice"
+                self.undone.add(fact.path)
+            case events.StepEnded(status="failed" | "cancelled"):
+                self.check_scope(fact.path)
             case _:
                 pass
-    root = run.nodes.get(ROOT)
-    is_bad = root is not None and root.outcome in ("failed", "cancelled") and not root.settled
-    if run.has_ended and is_bad and rolls_back and not ends_well and ROOT not in went_well:
-        _check_left(run, ROOT, started, undone)
 
+    def _take_start(self, number: int, fact: events.StepStarted) -> None:
+        is_again = fact.path in self.again
+        if fact.stage == "check" and not is_again:
+            return
+        if fact.path not in self.started or fact.path in self.undone or is_again:
+            self.started[fact.path] = number
+            self.undone.discard(fact.path)
+            self.again.discard(fact.path)
 
-def _check_left(run: Run, scope: str, started: dict[str, int], undone: dict[str, int]) -> None:
-    left = [
-        path
-        for path in started
-        if path not in undone
-        and path != scope
-        and is_within(path, scope)
-        and not is_protected(path, scope)
-        and not path[len(scope) :].startswith(("~catch", "~on_failure"))
-    ]
-    node = run.nodes.get(scope)
-    is_scope = scope == ROOT or (node is not None and (node.frame or not run.plan[node.plan].is_leaf))
-    assert not is_scope or left == [], f"{scope or 'the run'} failed and left {left} standing"
+    def check_scope(self, scope: str) -> None:
+        """A scope that failed or was cancelled has undone everything that was started in it."""
+        node = self.run.nodes.get(scope)
+        is_scope = scope == ROOT or (
+            node is not None and (node.frame or not self.run.plan[node.plan].is_leaf)
+        )
+        if not is_scope or not self.rolls_back or self.ends_well or scope in self.went_well:
+            return
+        left = [
+            path
+            for path in self.started
+            if path not in self.undone
+            and path != scope
+            and is_within(path, scope)
+            and not is_protected(path, scope)
+            and not path[len(scope) :].startswith(("~catch", "~on_failure"))
+        ]
+        assert left == [], f"{scope or 'the run'} failed and left {left} standing"
 
 
 def check_what_is_owed(run: Run) -> None:

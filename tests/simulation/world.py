@@ -179,6 +179,8 @@ class World:
             self.after_turn(self)
         for fact in decision.facts:
             for command in commands.commands(fact):
+                if isinstance(command, commands.PerformStep | commands.StartChild):
+                    self.command_ids.append(command.id)
                 self.order(command)
 
     def tell_late(self, stimulus: stimuli.AnyStimulus) -> None:
@@ -237,7 +239,6 @@ class World:
                 self._stop(command)
 
     def _perform(self, command: commands.PerformStep) -> None:
-        self.command_ids.append(command.id)
         name = command.path + (":check" if command.stage == "check" else "")
         result = self._scripted(
             self.script.steps, name, default="not_done" if command.stage == "check" else "ok"
@@ -307,7 +308,6 @@ class World:
             )
 
     def _start_child(self, command: commands.StartChild) -> None:
-        self.command_ids.append(command.id)
         step = self.plan[command.plan].step
         assert isinstance(step, model.WorkflowStep)
         said = self._scripted(self.script.children, command.path, default={})
@@ -353,10 +353,12 @@ class World:
             return
         listed = answers if isinstance(answers, list) else [answers]
         position = self._answered.get(path, 0)
-        if position >= len(listed):
-            return
-        self._answered[path] = position + 1
-        said = dict(listed[position])
+        if position < len(listed):
+            self._answered[path] = position + 1
+            self._say_later(path, listed[position])
+
+    def _say_later(self, path: str, answer: Mapping[str, Any]) -> None:
+        said = dict(answer)
         self._later(float(said.pop("after", 60.0)), lambda: self._answer(path, said))
 
     def _answer(self, path: str, said: dict[str, Any]) -> None:
