@@ -15,7 +15,7 @@ from house_sources import ROOT, SOURCE, load_script
 
 from towpath.core import flow, rollback, run
 from towpath.core.blocks import leaf
-from towpath.definition import model
+from towpath.definition import model, project, schema, triggers
 
 generate = load_script(ROOT / "docs" / "generate.py")
 DOCS = ROOT / "docs"
@@ -127,6 +127,54 @@ def test_every_variable_is_described() -> None:
     assert sorted(named) == sorted(set(re.findall(r"TOW_[A-Z][A-Z_]*[A-Z]", page)))
 
 
+PARTS = {
+    name: part
+    for module in (model, project, triggers)
+    for name, part in vars(module).items()
+    if isinstance(part, type) and issubclass(part, model.Part)
+}
+SCHEMAS = {"workflow": schema.workflow_schema(), "project": schema.project_schema()}
+
+
+@pytest.mark.parametrize(
+    ("name", "defined"),
+    [
+        pytest.param(name, defined, id=f"{which}-{name}")
+        for which, whole in SCHEMAS.items()
+        for name, defined in whole["$defs"].items()
+        if name in PARTS and name != "Step"  # `Step` is the choice between the kinds
+    ],
+)
+def test_the_schema_has_the_keys_of_the_model(name: str, defined: dict[str, typing.Any]) -> None:
+    """`tow schema` tells an editor every key that the program takes, and no other, with what it means."""
+    fields = PARTS[name].model_fields
+    told = {key: value.get("description") for key, value in defined.get("properties", {}).items()}
+
+    taken = {field.alias or key for key, field in fields.items()}
+    # A kind of step does not show the keys of every step that have no effect on it.
+    hidden = (
+        {field.alias or key for key, field in model.Step.model_fields.items()}
+        if name.endswith("Step")
+        else set()
+    )
+
+    assert set(told) <= taken
+    assert taken - set(told) <= hidden
+    assert [key for key, said in told.items() if not said] == []
+
+
+def test_the_schema_has_every_part_of_the_model() -> None:
+    """No part of the language is missing from the schemas; a file's own keys stand at their top."""
+    known = {name for whole in SCHEMAS.values() for name in whole["$defs"]}
+    tops = {field.alias or key for key, field in model.Workflow.model_fields.items()}
+
+    # Bases and tops of files have no definition of their own.
+    assert (
+        set(PARTS) - known - {"Part", "Question", "Workflow", "ProjectFile", "Options", "Verified"} == set()
+    )
+    assert set(SCHEMAS["workflow"]["properties"]) == tops
+
+
 def described(module: ModuleType) -> list[str]:
     """The classes of the model whose fields are not all described."""
     return [
@@ -140,4 +188,4 @@ def described(module: ModuleType) -> list[str]:
 
 def test_every_key_is_described() -> None:
     """No key of the language is without a sentence that says what it means."""
-    assert described(model) == []
+    assert [*described(model), *described(project), *described(triggers)] == []
