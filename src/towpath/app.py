@@ -5,6 +5,7 @@ Everything is made when it is first asked for, so that a command which only read
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -22,7 +23,7 @@ from towpath.definition.inputs import complete_inputs
 from towpath.engines.clock import Clock, WallClock
 from towpath.engines.contract import StartRequest
 from towpath.engines.history import Plans, load_run
-from towpath.errors import NotFound, Refused, TowpathError
+from towpath.errors import NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.settings import Settings
 from towpath.store import encoding
 from towpath.store.contract import ArtifactRow, Definition, Life, OwnerRow, RunRow
@@ -86,10 +87,17 @@ class App:
 
     @functools.cached_property
     def reader(self) -> SqliteReader:
-        """The store, for reading only."""
+        """The store, for reading only; one that is old, or never finished its first start, is brought up to date."""
         from towpath.store.sqlite import open_reader
 
-        return open_reader(self.settings.data)
+        try:
+            return open_reader(self.settings.data)
+        except StoreUnavailable:
+            if not self.folder.database.exists():
+                raise
+            with contextlib.suppress(StoreUnavailable):
+                _ = self.store
+            return open_reader(self.settings.data)
 
     @functools.cached_property
     def logs(self) -> Logs:
