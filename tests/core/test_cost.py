@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from simulation.world import DAY_ONE, plan_of
 from towpath.core import Plan, Run, advance, commands, new_run, stimuli
 from towpath.core.continuing import carried_for_retry

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from simulation import laws
 from simulation.world import DAY_ONE, SECOND, Script, World, continue_run, plan_of
 from towpath.core.run import Error, Node

@@ -7,14 +7,14 @@ It keeps nothing in mind but the run itself: what can happen next is read from `
 from __future__ import annotations
 
 import msgspec
+
+from simulation.tape import Tape
 from towpath.core import Plan, Run, advance, commands, continuing, events, new_run, stimuli
 from towpath.core.evolve import evolve
 from towpath.core.run import Error, Node
 from towpath.definition import model
 from towpath.errors import ExpressionError, IllegalStimulus, Refused
 from towpath.store import encoding
-
-from simulation.tape import Tape
 
 FAIR_TURNS_MAX = 3_000
 """Stimuli after which a run that is treated fairly has to have ended."""

@@ -102,6 +102,7 @@ class _Ledger:
             case events.StepUndone():
                 assert fact.path not in self.undone, f"{fact.path} was undone twice"
                 self.undone.add(fact.path)
+                self.again.discard(fact.path)
             case events.StepEnded(status="failed" | "cancelled"):
                 self.check_scope(fact.path)
             case _:
@@ -153,7 +154,7 @@ def check_end(run: Run) -> None:
     assert run.status in END_STATES
     assert not run.leaves
     assert run.performing == 0
-    is_never_begun = run.nodes.get(ROOT) is None or run.status in ("skipped",) or not run.nodes[ROOT].active
+    is_never_begun = run.nodes.get(ROOT) is None or run.status == "skipped" or not run.nodes[ROOT].active
     assert is_never_begun
     still_open = [path for path, node in run.nodes.items() if path != ROOT and node.is_open]
     assert still_open == []

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from simulation import laws
 from simulation.chaos import Chaos
 from simulation.tape import Tape

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
+
 from simulation.tape import Tape
 from towpath.core import Plan
 from towpath.definition import model
