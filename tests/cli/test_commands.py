@@ -219,7 +219,9 @@ def test_timeline_names_who(tow: Tow) -> None:
     """The timeline tells everything in order, and who did it."""
     tow("run", "broken", "--by", "grace")
 
-    rows = [" ".join(row[10:].split()) for row in tow("show", "--timeline").out.splitlines() if row[:2].isdigit()]
+    rows = [
+        " ".join(row[10:].split()) for row in tow("show", "--timeline").out.splitlines() if row[:2].isdigit()
+    ]
 
     assert rows[0] == "run accepted (user:grace)"
     assert "change is being rolled back" in rows

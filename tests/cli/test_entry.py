@@ -87,7 +87,12 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("words", "code", "message", "help_text"), MISTAKES)
 def test_mistakes(
-    words: tuple[str, ...], code: int, message: str, help_text: str, tow: Callable[..., object], write: Callable[[str, str], None]
+    words: tuple[str, ...],
+    code: int,
+    message: str,
+    help_text: str,
+    tow: Callable[..., object],
+    write: Callable[[str, str], None],
 ) -> None:
     """What is wrong is said in a sentence with a way out and an exit code of its own, never with a traceback."""
     write("hello", "steps: [{run: 'true'}]")

@@ -68,7 +68,10 @@ def test_wrap(text: str, width: int, expected: list[str]) -> None:
 
 def test_table_gives_way_in_its_flexible_column() -> None:
     """Columns stay aligned and within the width; the flexible one is cut."""
-    rows = [(lines.line("1"), lines.line("a long description of things")), (lines.line("1000"), lines.line("short"))]
+    rows = [
+        (lines.line("1"), lines.line("a long description of things")),
+        (lines.line("1000"), lines.line("short")),
+    ]
 
     made = ["".join(text for text, _ in row) for row in lines.table(rows, width=20)]
 

@@ -80,7 +80,10 @@ def test_endings(case: str) -> None:
     run = make().run
 
     assert run.has_ended
-    assert (code, commands) == (failures.code_of_run(run), [hint.command for hint in summary.hints(run, TWELVE)])
+    assert (code, commands) == (
+        failures.code_of_run(run),
+        [hint.command for hint in summary.hints(run, TWELVE)],
+    )
 
 
 def test_an_error_is_told_with_its_step_and_the_end_of_its_log() -> None:
@@ -104,7 +107,12 @@ def test_a_long_name_never_hides_the_status() -> None:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("a/b", "a/b"), ("fleet[web1]/x", "'fleet[web1]/x'"), ("~finally/x", "'~finally/x'"), ("f[a'b]", "'f[a'\\''b]'")],
+    [
+        ("a/b", "a/b"),
+        ("fleet[web1]/x", "'fleet[web1]/x'"),
+        ("~finally/x", "'~finally/x'"),
+        ("f[a'b]", "'f[a'\\''b]'"),
+    ],
 )
 def test_paths_are_words_for_the_shell(path: str, expected: str) -> None:
     """A hint can be pasted into a shell, whatever an item is called."""

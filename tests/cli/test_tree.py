@@ -14,7 +14,9 @@ from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Screen, width_of
 
 
-def drawn(world: Scripted, *, width: int = 80, height: int | None = None, unicode: bool = True, **detail: object) -> str:
+def drawn(
+    world: Scripted, *, width: int = 80, height: int | None = None, unicode: bool = True, **detail: object
+) -> str:
     """The tree as text."""
     screen = Screen(stream=io.StringIO(), fixed_width=width, unicode=unicode)
     seen = tree.Detail(now=world.now, chronicle=Chronicle(world.facts), **detail)  # type: ignore[arg-type]
@@ -27,7 +29,9 @@ def drawn(world: Scripted, *, width: int = 80, height: int | None = None, unicod
 
 
 def _failing() -> Scripted:
-    return Scripted(RELEASE).done("test", "build", "go_live/switch").fails("go_live/smoke", "exit code 1: 500")
+    return (
+        Scripted(RELEASE).done("test", "build", "go_live/switch").fails("go_live/smoke", "exit code 1: 500")
+    )
 
 
 CASES: dict[str, tuple[Callable[[], Scripted], str]] = {
@@ -114,7 +118,9 @@ def test_columns_are_aligned() -> None:
 def test_ten_thousand_items_are_counted_not_listed() -> None:
     """Of a large loop only what failed and what runs has a row; the rest is a number."""
     world = Scripted(FLEET, hosts=[f"h{number}" for number in range(10_000)])
-    world.done("fleet[h0]/install", "fleet[h0]/smoke").done("fleet[h1]/install").fails("fleet[h1]/smoke", "exit code 7")
+    world.done("fleet[h0]/install", "fleet[h0]/smoke").done("fleet[h1]/install").fails(
+        "fleet[h1]/smoke", "exit code 7"
+    )
 
     rows = drawn(world).splitlines()
 
@@ -150,7 +156,9 @@ def test_ascii() -> None:
 
 def test_names_from_outside_cannot_move_the_cursor() -> None:
     """An item's name and an error's message are shown, not obeyed."""
-    world = Scripted(FLEET, hosts=["a\x1b[2Jb"]).fails("fleet[#1]/install", "no\x1b]0;owned\x07pe\r\nline two")
+    world = Scripted(FLEET, hosts=["a\x1b[2Jb"]).fails(
+        "fleet[#1]/install", "no\x1b]0;owned\x07pe\r\nline two"
+    )
 
     assert "\x1b" not in drawn(world)
     assert "nope" in drawn(world)

@@ -43,7 +43,8 @@ def test_rough(micros: int, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "expected"), [(0, "now"), (SECOND, "in 1s"), (3_600 * SECOND - 100_000, "in 1h"), (90 * SECOND, "in 1m")]
+    ("at", "expected"),
+    [(0, "now"), (SECOND, "in 1s"), (3_600 * SECOND - 100_000, "in 1h"), (90 * SECOND, "in 1m")],
 )
 def test_ahead(at: int, expected: str) -> None:
     """What is an hour ahead but for the blink of an eye is an hour ahead."""

@@ -194,7 +194,7 @@ def title_of(planned: PlanStep) -> str:
     return short(step.title) if step.title else planned.kind
 
 
-def detail_of(step: model.Step | None) -> str:
+def detail_of(step: model.Step | None) -> str:  # noqa: PLR0911 - one for each kind of step
     """What a leaf does, in a few words."""
     if step is not None and step.title and step.id is not None:
         return short(step.title)

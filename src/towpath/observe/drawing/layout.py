@@ -108,7 +108,7 @@ def lay_out(figure: Figure) -> Drawing:
     return drawing
 
 
-# --- sizes ---------------------------------------------------------------------------------------------------
+# --- sizes -----------------------------------------------------------------------------------------------
 
 
 def size_of(figure: Figure) -> Size:
@@ -209,7 +209,7 @@ def _beside_size(beside: Beside) -> Size:
     return Size(width, height, main.axis)
 
 
-# --- places --------------------------------------------------------------------------------------------------
+# --- places ----------------------------------------------------------------------------------------------
 
 
 def _place(drawing: Drawing, figure: Figure, x: float, y: float) -> None:
@@ -269,7 +269,7 @@ def _place_lanes(drawing: Drawing, lanes: Lanes, x: float, y: float) -> None:
     _connect_lanes(drawing, lanes, tops, bottoms, fork=(axis, y), join=(axis, y + whole.height))
 
 
-def _connect_lanes(  # noqa: PLR0913 - the ends of the lines
+def _connect_lanes(
     drawing: Drawing,
     lanes: Lanes,
     tops: dict[int, tuple[float, float]],

@@ -28,6 +28,10 @@ _WORST_FIRST: tuple[State, ...] = (
     "asking", "failed", "waiting", "running", "cancelled", "undone", "succeeded", "skipped", "pending"
 )  # fmt: skip
 
+_AS_TOLD: tuple[State, ...] = (
+    "succeeded", "failed", "running", "waiting", "asking", "undone", "cancelled", "skipped", "pending"
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -67,4 +71,5 @@ def _progress(states: Mapping[State, int], node: Node) -> Progress:
     state = next(one for one in _WORST_FIRST if one in states)
     is_only = sum(states.values()) == 1
     took = node.ended_at - node.started_at if is_only and node.ended_at and node.started_at else None
-    return Progress(state=state, counts=dict(states), took_micros=took)
+    counts = {one: states[one] for one in _AS_TOLD if one in states}
+    return Progress(state=state, counts=counts, took_micros=took)

@@ -51,17 +51,13 @@ def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _rect(  # noqa: PLR0913 - what a rectangle is made of
-    x: float, y: float, width: float, height: float, *, css_class: str, corner: float = CORNER
-) -> str:
+def _rect(x: float, y: float, width: float, height: float, *, css_class: str, corner: float = CORNER) -> str:
     numbers = {"x": x, "y": y, "width": width, "height": height, "rx": corner}
     placed = " ".join(f'{name}="{_number(value)}"' for name, value in numbers.items())
     return f'<rect class="{css_class}" {placed}/>'
 
 
-def _text(  # noqa: PLR0913 - what a text is made of
-    text: str, x: float, y: float, *, css_class: str, room: float = 0.0, anchor: str = ""
-) -> str:
+def _text(text: str, x: float, y: float, *, css_class: str, room: float = 0.0, anchor: str = "") -> str:
     """A text, cut to the *room* in pixels where one is given."""
     char = layout.TITLE_CHAR if css_class == "title" else layout.TEXT_CHAR
     most = max(1, int(room / char)) if room else len(text)
