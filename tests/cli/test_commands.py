@@ -156,14 +156,15 @@ def test_a_dry_run_asks_actions(tow: Tow, write: Write) -> None:
     assert "· later run known when it runs: env" in rows
 
 
-def test_retry_rerun_and_rollback_of_ended_runs(tow: Tow, project: Path) -> None:
+def test_retry_rerun_and_rollback_of_ended_runs(tow: Tow, write: Write, project: Path) -> None:
     """An ended run never opens again: going on from it, repeating and undoing it are new runs that name it."""
     tow("run", "broken")
     (project / "workflows" / "broken.yaml").write_text("name: broken\nsteps: [{run: 'true'}]\n")
 
     again = tow("retry", "1")
     anew = tow("rerun", "1")
-    good = tow("run", "hello")
+    write("good", "steps: [{id: s, run: 'true', rollback: {run: 'true'}}]")
+    good = tow("run", "good")
     undone = tow("rollback", "4")
 
     assert (again.code, anew.code, good.code, undone.code) == (
@@ -328,6 +329,27 @@ def test_graphs(tow: Tow, project: Path) -> None:
     assert tow("graph", "broken", "--svg").out.startswith("<svg ")
     assert tow("graph", "last", "--out", "run.svg").code == exit_codes.OK
     assert 'class="box run failed"' in (project / "run.svg").read_text()
+
+
+def test_there_is_nothing_to_go_on_from_or_to_undo(tow: Tow) -> None:
+    """A run that succeeded is not retried, and one without rollbacks is not undone; both say so and start nothing."""
+    tow("run", "hello")
+
+    retry, rollback = tow("retry", "1"), tow("rollback", "1")
+
+    assert (retry.code, rollback.code) == (exit_codes.REFUSED, exit_codes.REFUSED)
+    assert "tow rerun 1" in retry.err
+    assert "nothing to undo" in rollback.err
+    assert len(tow("ps", "--all", "--json").out.splitlines()) == 1
+
+
+def test_what_was_undone_is_not_undone_again(tow: Tow, write: Write) -> None:
+    """A run that succeeded is undone once."""
+    write("good", "steps: [{id: s, run: 'true', rollback: {run: 'true'}}]")
+    tow("run", "good")
+
+    assert tow("rollback", "1").code == exit_codes.OK
+    assert tow("rollback", "2").code == exit_codes.REFUSED
 
 
 def test_nothing_yet(tow: Tow) -> None:
