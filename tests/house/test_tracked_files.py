@@ -73,6 +73,19 @@ def test_every_test_says_its_promise(name: str) -> None:
     assert silent == []
 
 
+@pytest.mark.parametrize("name", TEST_FILES)
+def test_no_test_is_skipped(name: str) -> None:
+    """A tool that is missing is a failure that says what to install; a test that is not run shows nothing."""
+    skips = {"skip", "skipif", "importorskip", "xfail"}
+    found = [
+        f"{name}:{node.lineno}"
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in skips and "pytest" in ast.dump(node.value)
+    ]
+
+    assert found == []
+
+
 def test_the_lock_is_hashed_and_anonymous() -> None:
     """Every locked package has its hashes, and the lock says nothing of where it was resolved."""
     lock = (ROOT / "requirements.lock").read_text()
