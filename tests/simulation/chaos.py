@@ -11,7 +11,7 @@ import msgspec
 from simulation.tape import Tape
 from towpath.core import Plan, Run, advance, commands, continuing, events, new_run, stimuli
 from towpath.core.evolve import evolve
-from towpath.core.run import Error, Node
+from towpath.core.run import Error, Node, Protection
 from towpath.definition import model
 from towpath.errors import ExpressionError, IllegalStimulus, Refused
 from towpath.store import encoding
@@ -79,6 +79,7 @@ class Chaos:
         start = stimuli.Start(
             at=self.now, run=self.run.id, digest="digest", inputs=_INPUTS, started_by="user:ann"
         )
+        start = msgspec.structs.replace(start, protections=self._protections())
         if self.before is None:
             return start
         is_retry = self.how == "retry"
@@ -89,6 +90,20 @@ class Chaos:
             carried=carry(self.before.run),
             mode="forward" if is_retry else "rollback",
         )
+
+    def _protections(self) -> dict[str, Protection]:
+        """Which environments are protected in this run, and how."""
+        hours = 3_600_000_000
+        return {
+            name: Protection(
+                who=("group:x",) if self.tape.next(2) else (),
+                has_window=bool(self.tape.next(2)),
+                answer_within=hours if self.tape.next(2) else None,
+                if_unanswered="reject",
+            )
+            for name in ("production", "staging")
+            if self.tape.next(2)
+        }
 
     def standing(self) -> set[str]:
         """What this run and those before it started, can undo and did not undo; last steps do not count."""

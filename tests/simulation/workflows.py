@@ -41,6 +41,8 @@ def make_workflow(tape: Tape) -> dict[str, Any]:
         whole["catch"] = _steps(tape, ids, depth=DEPTH_MAX, can_end=True)
     if tape.chance(1, 6):
         whole["timeout"] = "2h"
+    if tape.chance(1, 6):
+        whole["environment"] = "production"
     return whole
 
 
@@ -60,6 +62,8 @@ def _step(tape: Tape, ids: Iterator[str], *, depth: int, can_end: bool, can_undo
         step |= _block(tape, ids, depth=depth + 1, can_end=can_end, can_undo=can_undo)
     if tape.chance(1, 10):
         step["if"] = ("inputs.yes", "!inputs.yes", "inputs.missing")[tape.next(3)]
+    if tape.chance(1, 10):
+        step["environment"] = ("production", "staging", "${{ inputs.missing }}")[tape.next(3)]
     if "end" not in step:
         step |= _handlers(tape, ids, depth=depth, can_end=can_end, can_undo=can_undo)
     return step

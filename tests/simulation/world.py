@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from towpath.core import Plan, Run, advance, commands, continuing, events, new_run, stimuli
 from towpath.core.evolve import evolve
-from towpath.core.run import END_STATES, Error
+from towpath.core.run import END_STATES, Error, Protection
 from towpath.definition import loader, model
 from towpath.errors import IllegalStimulus, Refused
 from towpath.store import encoding
@@ -147,11 +148,13 @@ class World:
         for moment in self._moments:
             if "at" in moment:
                 self._later(float(moment["at"]), lambda moment=moment: self._do(moment))  # type: ignore[misc] # bound
+        protections = start.pop("protections", {})
         self.tell(
             stimuli.Start(
                 at=self.now,
                 run=self.run.id,
                 digest="digest",
+                protections=msgspec.convert(protections, dict[str, Protection]),
                 **{"inputs": {}, "started_by": "user:ann", **start},
             )
         )

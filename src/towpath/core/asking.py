@@ -56,16 +56,20 @@ def withdrawn(turn: Turn, node: Node, s: stimuli.Withdrawn) -> None:
 
 
 def climbed(turn: Turn, node: Node, s: stimuli.Climbed) -> None:
-    """The ladder says what is due; a rung or a reminder happens once, and in order."""
+    """The ladder says what is due; a rung happens once and in order, a reminder once."""
     question = _meant(node, s.asked_at)
     if s.kind == "expiry":
         people.unanswered(turn, node)
     elif s.kind == "reminder":
-        _check_next(node, s, node.told_reminders)
+        if s.number <= node.told_reminders:
+            raise IllegalStimulus(f"reminder {s.number} of {node.path} was sent already")
         to = question.who + tuple(p for _, rung in question.escalate[: node.told_rungs] for p in rung)
         turn.emit(events.PeopleTold(at=s.at, path=s.path, kind="reminder", number=s.number, to=to))
     else:
-        _check_next(node, s, node.told_rungs)
+        if s.number != node.told_rungs + 1:
+            raise IllegalStimulus(
+                f"rung {s.number} of {node.path} is not the next: {node.told_rungs} were told"
+            )
         if s.number > len(question.escalate):
             raise IllegalStimulus(f"{node.path} has no rung {s.number}")
         to = question.escalate[s.number - 1][1]
@@ -109,11 +113,6 @@ def _meant(node: Node, asked_at: int) -> Question:
     if question is None or question.asked_at != asked_at:
         raise IllegalStimulus(f"{node.path} was asked again since")
     return question
-
-
-def _check_next(node: Node, s: stimuli.Climbed, told: int) -> None:
-    if s.number != told + 1:
-        raise IllegalStimulus(f"{s.kind} {s.number} of {node.path} is not the next: {told} were told")
 
 
 RULES: Mapping[type, Callable[[Turn, Node, Any], None]] = {

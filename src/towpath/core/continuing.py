@@ -22,7 +22,7 @@ def carried_for_retry(run: Run) -> tuple[Carried, ...]:
     standing = {
         node.path
         for node in run.nodes.values()
-        if _stands(node) and node.path not in disturbed and not _unfinished(run, node)
+        if _stands(node) and node.path not in disturbed and not _will_be_repeated(run, node, disturbed)
     }
     remembered = (
         _with_ancestors(node.path for node in run.nodes.values() if _has_effect(run, node)) - standing
@@ -74,14 +74,14 @@ def _is_last_or_undoing(node: Node) -> bool:
     return "~rollback" in node.path or node.path.startswith(("~finally", "~on_failure"))
 
 
-def _unfinished(run: Run, node: Node) -> bool:
-    """Whether the node stands in a round of a `repeat` that will begin again."""
+def _will_be_repeated(run: Run, node: Node, disturbed: set[Path]) -> bool:
+    """Whether the node stands in a round of a `repeat` that will begin again with its first round."""
     end = len(node.path)
     while (end := node.path.rfind("]", 0, end)) >= 0:
         frame = run.nodes.get(node.path[: end + 1])
         if frame is not None and frame.frame == "round":
-            loop = run.nodes[node.path[: node.path.rindex("[", 0, end)]]
-            if loop.status not in GOOD_STATUSES:
+            loop = run.nodes.get(node.path[: node.path.rindex("[", 0, end)])
+            if loop is None or loop.status not in GOOD_STATUSES or loop.path in disturbed:
                 return True
     return False
 

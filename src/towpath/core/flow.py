@@ -114,6 +114,9 @@ def settle(
         error = Error(kind="timeout", message=f"{path or 'the run'} took longer than its timeout", step=path)
     elif outcome == "failed" and turn.stop_reason(path) not in (None, "timeout"):
         outcome = "cancelled"
+    elif outcome == "cancelled" and node.frame == "rollback":
+        outcome = "failed"
+        error = error or Error(kind="cancelled", message="it could not be done", step=path)
     elif outcome == "succeeded" and path == ROOT:
         outcome, outputs, error = _with_outputs(turn)
     if outcome == "succeeded" and not _has_last_phases(turn, node):
@@ -258,6 +261,7 @@ def _finish(turn: Turn, path: Path, *, reason: str) -> None:
 
 
 def _end_run(turn: Turn, root: Node) -> None:
+    _close_gates(turn)
     run = turn.run
     status = end_status(run, root)
     outcome = run.ending[1] if run.ending else None
@@ -280,6 +284,14 @@ def _end_run(turn: Turn, root: Node) -> None:
             error=error,
         )
     )
+
+
+def _close_gates(turn: Turn) -> None:
+    """Gates that are still open have nobody left to let in: what they had held was stopped."""
+    for leaf in turn.run.open_leaves():
+        if leaf.frame == "gate":
+            reason = "nothing waits for it any more"
+            turn.emit(events.StepEnded(at=turn.at, path=leaf.path, status="cancelled", reason=reason))
 
 
 def child_ended(turn: Turn, path: Path, child_path: Path) -> None:
