@@ -1,0 +1,1 @@
+"""What exists already in, workflows out: runbooks in Markdown and workflows of GitHub Actions; and steps from hand to script."""
