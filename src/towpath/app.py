@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from towpath.definition.actions import ActionCards
     from towpath.engines.embedded import EmbeddedEngine
     from towpath.engines.performing import Tools
+    from towpath.people.desk import Desk
     from towpath.steps.catalogue import Catalogue
     from towpath.steps.contract import Egress, HttpRequest, HttpResponse
     from towpath.steps.secrets import SealedSecrets, SecretChain, SecretProvider
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 REPLY_SECONDS = 10.0
 """How long one who leaves a letter waits for the owner's answer."""
 REPLY_LOOK_SECONDS = 0.02
+GIT_SECONDS = 10.0
+"""How long git may take to say who edited a file."""
 
 
 class App:
@@ -114,6 +117,13 @@ class App:
         return Artifacts(self.folder.artifacts)
 
     @functools.cached_property
+    def desk(self) -> Desk:
+        """Who may say what, and when calendars are open, as the project says now."""
+        from towpath.people.desk import Desk
+
+        return Desk(lambda: self.project.file, self.settings.project)
+
+    @functools.cached_property
     def sealed_secrets(self) -> SealedSecrets:
         """The encrypted store of `tow secrets`."""
         from towpath.steps.secrets import SealedSecrets
@@ -162,7 +172,12 @@ class App:
         return loader.load_workflow(path, path=_shown(path), project=self.project, cards=self.cards)
 
     def request(
-        self, loaded: loader.Loaded, inputs: Mapping[str, Json], *, started_by: str | None = None
+        self,
+        loaded: loader.Loaded,
+        inputs: Mapping[str, Json],
+        *,
+        started_by: str | None = None,
+        break_glass: str = "",
     ) -> StartRequest:
         """A start of a workflow, its inputs completed and judged; texts may stand for other types."""
         workflow = loaded.workflow
@@ -171,7 +186,20 @@ class App:
             definition=Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path),
             inputs=complete_inputs(workflow.inputs, inputs, is_text=True),
             started_by=started_by or f"user:{self.settings.user}",
+            edited_by=self._editor_of(Path(loaded.path)),
+            break_glass=break_glass,
+            labels={"break_glass": break_glass[:100]} if break_glass else {},
         )
+
+    def _editor_of(self, path: Path) -> str:
+        """Who last edited a workflow: its last commit's author, or who is at the keyboard where it is not committed."""
+        here = f"user:{self.settings.user}"
+        if not path.is_file():
+            return ""
+        changed = _git(path.parent, "status", "--porcelain", "--", path.name)
+        if changed is None or changed.strip():
+            return here
+        return (_git(path.parent, "log", "-1", "--format=%ae", "--", path.name) or "").strip() or here
 
     def continued(self, row: RunRow, reason: str, *, started_by: str | None = None) -> StartRequest:
         """A new run that goes on from an ended one (`retry`), undoes it (`rollback`) or repeats it (`rerun`)."""
@@ -212,6 +240,7 @@ class App:
             plans=self.plans,
             performer=Performer(self._tools()),
             library=_ProjectLibrary(self),
+            people=self.desk,
             clock=self.clock,
             command=command,
             performing_max=self.settings.performing_max,
@@ -337,6 +366,23 @@ class _LazyEgress:
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends one request."""
         return await self._egress.send(request)
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says in a folder; None where there is no repository, or no git."""
+    import subprocess
+
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words, and git is found on the PATH
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
 
 
 def _shown(path: Path) -> str:

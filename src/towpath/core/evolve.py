@@ -137,11 +137,7 @@ def _started(run: Run, event: events.StepStarted) -> Run:
     elif path in leaves:
         leaves = leaves.delete(path)
     undo = run.undo
-    if (
-        event.undoable
-        and node.started
-        and not (before is not None and before.started and before.status != "reset")
-    ):
+    if event.undoable and node.started and not _is_in_undo_list(before):
         undo = Undo(path, node.started_sequence, undo)
     return _replace(
         run,
@@ -151,6 +147,13 @@ def _started(run: Run, event: events.StepStarted) -> Run:
         performing=run.performing + performing - (before is not None and before.status == "performing"),
         undo=undo,
     )
+
+
+def _is_in_undo_list(before: Node | None) -> bool:
+    """Whether this life of a step has its place already; one that was reset, and held after that, gets a new one."""
+    if before is None or not before.started or before.status == "reset":
+        return False
+    return before.awaited is None or before.awaited.kind != "environment"
 
 
 def _started_node(run: Run, event: events.StepStarted, before: Node | None) -> Node:
@@ -196,7 +199,9 @@ def _entered(holder: Node, event: events.StepStarted) -> Node:
 
 def _held(run: Run, event: events.StepHeld) -> Run:
     """A held step counts among its parent's children from now on, as one that has begun."""
-    begun = events.StepStarted(at=event.at, path=event.path, plan=event.plan, attempt=0, stage="check")
+    before = run.nodes.get(event.path)
+    attempt = 0 if before is None else before.attempt
+    begun = events.StepStarted(at=event.at, path=event.path, plan=event.plan, attempt=attempt, stage="check")
     run = _started(run, begun)
     awaited = Awaited(kind="environment", name=event.environment)
     node = _replace(run.nodes[event.path], status="waiting", awaited=awaited, tries=0)

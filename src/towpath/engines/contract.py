@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from towpath.core.events import AnyEvent
-from towpath.core.run import Carried, Json, Micros, Node, Path, Question, Run, RunId
+from towpath.core.run import Carried, Json, Micros, Node, Path, Protection, Question, Run, RunId
 from towpath.core.stimuli import AnyStimulus
 from towpath.definition import model
 from towpath.store.contract import Definition, RunNumber, Started
 
-OriginReason = Literal["child", "retry", "rerun", "rollback"]
+OriginReason = Literal["child", "retry", "rerun", "rollback", "review"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class StartRequest:
     started_by: str
     edited_by: str = ""
     """Who last edited the definition."""
+    break_glass: str = ""
+    """The reason of an emergency start, which no gate of an environment holds up."""
     event: Json = None
     """What started it, for a trigger."""
     mode: Literal["forward", "rollback"] = "forward"
@@ -67,8 +69,8 @@ class People(Protocol):
     def judge(self, run: Run, stimulus: AnyStimulus) -> None:
         """Raises Refused, with the reason, where the person who says this may not."""
 
-    def next_at(self, node: Node) -> Micros | None:
-        """When a question's ladder is due next; None where nothing more will come."""
+    def next_at(self, node: Node, now: Micros) -> Micros | None:
+        """When a question's ladder is due next, not before *now*; None where nothing more will come."""
 
     def due(self, node: Node, now: Micros) -> tuple[tuple[LadderKind, int], ...]:
         """What of a question's ladder is due and was not told, in order: kind and number."""
@@ -80,6 +82,15 @@ class People(Protocol):
         self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
     ) -> None:
         """Has people told; returns at once, and what was told is not told again. Without *to*: who was asked."""
+
+    def protections(self) -> Mapping[str, Protection]:
+        """What protected environments ask of a run before its first step in them."""
+
+    def check_start(self, environment: str, now: Micros) -> None:
+        """Raises Refused where the environment of a whole run is frozen now, naming the calendar's entry."""
+
+    def review_of(self, number: RunNumber, run: Run) -> StartRequest:
+        """The start of the review that an emergency start leaves behind."""
 
     def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:
         """The files that a question shows: name to digest and text. May block."""

@@ -1,11 +1,23 @@
-"""What lists show of a run: its status, and what it waits for, in one line."""
+"""What lists show of a run: its status, what it waits for in one line, and what it asks people.
+
+The open questions of all runs can be listed without folding a single run: they stand in the rows of the list, and a change that
+touches a question brings a new row in the same transaction.
+"""
 
 from __future__ import annotations
 
-from towpath.core.run import ROOT, Micros, Node, Run
-from towpath.store.contract import Summary
+import heapq
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from towpath.core import events
+from towpath.core.run import ROOT, Answer, Json, Micros, Node, Path, Run
+from towpath.store.contract import QUESTIONS_LISTED_MAX, OpenQuestion, Summary
 
 WAITING_FOR_CHARS_MAX = 200
+QUESTION_CHARS_MAX = 200
+"""Of a question's text."""
 
 
 def summary_of(run: Run, since: Micros) -> Summary:
@@ -21,10 +33,37 @@ def summary_of(run: Run, since: Micros) -> Summary:
             outcome=run.outcome,
             message=message,
         )
+    questions, more = open_questions(run)
     if run.status == "running":
-        return Summary(status="running", started_at=started_at)
-    waiting_for = waiting_reason(run)
-    return Summary(status=run.status, waiting_for=waiting_for, waiting_since=since, started_at=started_at)
+        return Summary(
+            status="running", started_at=started_at, questions=questions, questions_more=more
+        )
+    return Summary(
+        status=run.status,
+        waiting_for=waiting_reason(run),
+        waiting_since=since,
+        started_at=started_at,
+        questions=questions,
+        questions_more=more,
+    )
+
+
+def touches_questions(before: Run, facts: Iterable[events.AnyEvent]) -> bool:
+    """Whether facts open, change or close a question, so that the row for the lists is not true any more."""
+    for fact in facts:
+        kind = type(fact)
+        if kind in _ABOUT_QUESTIONS:
+            return True
+        if kind in _ENDS and _is_asking(before.nodes, fact.path):  # type: ignore[union-attr] # those two have one
+            return True
+    return False
+
+
+def open_questions(run: Run) -> tuple[tuple[OpenQuestion, ...], int]:
+    """What people are asked, the oldest question first, and how many more there are than are listed."""
+    asking = [node for path in run.leaves if (node := run.nodes[path]).status == "asking"]
+    listed = heapq.nsmallest(QUESTIONS_LISTED_MAX, asking, key=_age)
+    return tuple(_listed(run, node) for node in listed), len(asking) - len(listed)
 
 
 def waiting_reason(run: Run) -> str:
@@ -52,3 +91,65 @@ def leaf_reason(node: Node) -> str:
             return f"{node.path}: time"
         case _:
             return f"{node.path}: its attempt"
+
+
+_ABOUT_QUESTIONS: frozenset[type] = frozenset(
+    {
+        events.PeopleAsked,
+        events.AnswerGiven,
+        events.AnswerWithdrawn,
+        events.AnswersVoided,
+        events.EvidenceShown,
+        events.QuestionClaimed,
+        events.QuestionHandedOver,
+        events.CommentAdded,
+        events.PeopleTold,
+    }
+)
+_ENDS: frozenset[type] = frozenset({events.StepEnded, events.BodyEnded})
+
+
+def _is_asking(nodes: Mapping[Path, Node], path: Path) -> bool:
+    node = nodes.get(path)
+    return node is not None and node.status == "asking"
+
+
+def _age(node: Node) -> tuple[Micros, Path]:
+    return (0 if node.question is None else node.question.asked_at) or node.started_at, node.path
+
+
+def _listed(run: Run, node: Node) -> OpenQuestion:
+    question = node.question
+    assert question is not None, f"{node.path} asks nothing"
+    # What a failure, an unknown outcome or a failed rollback asks had no moment of its own in older journals.
+    asked_at = question.asked_at or node.started_at
+    return OpenQuestion(
+        path=node.path,
+        question=msgspec.structs.replace(
+            question,
+            asked_at=asked_at,
+            text=_one_line(question.text),
+            instructions=None,
+            evidence={},
+            form={},
+            files={},
+        ),
+        fields=tuple(name for name, field in question.form.items() if _is_wanted(field)),
+        edited_by=run.edited_by,
+        answers=tuple(Answer(by=answer.by, decision=answer.decision, at=answer.at) for answer in node.answers),
+        claimed_by=node.claimed_by,
+        handed_to=node.handed_to,
+        told_reminders=node.told_reminders,
+        told_rungs=node.told_rungs,
+        comments=len(node.comments),
+    )
+
+
+def _is_wanted(field: Json) -> bool:
+    """Whether an answer has to fill in a field of the form."""
+    return isinstance(field, Mapping) and "default" not in field and field.get("required") is not False
+
+
+def _one_line(text: str) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= QUESTION_CHARS_MAX else f"{line[: QUESTION_CHARS_MAX - 1]}…"

@@ -166,6 +166,8 @@ class EmbeddedEngine:
         run_id = request.run_id or RunId(secrets.token_hex(8))
         stimulus = self._start_stimulus(request, run_id)
         decision = advance(new_run(plan, run_id), stimulus)
+        if not request.break_glass and request.mode == "forward":
+            self.people.check_start(decision.run.environment, stimulus.at)
         concurrency = request.workflow.concurrency
         if concurrency is None:
             return await self._accept(request, decision, slot=None)
@@ -245,6 +247,8 @@ class EmbeddedEngine:
             inputs=request.inputs,
             started_by=request.started_by,
             edited_by=request.edited_by,
+            protections=self.people.protections() if request.mode == "forward" else {},
+            break_glass=request.break_glass,
             url=f"{self._base_url}/runs/{run_id}" if self._base_url else "",
             event=request.event,
             mode=request.mode,
@@ -302,6 +306,8 @@ class EmbeddedEngine:
             if not result.existing:
                 self._drives[result.number] = drive = Drive(result.number, run)
                 self._happened(drive, decision.facts, run)
+                if run.break_glass:
+                    self.spawn(self.questions.start_review(result.number, run))
             if not accepted.cancelled():
                 accepted.set_result(result)
 
@@ -361,12 +367,16 @@ class EmbeddedEngine:
                 on_settled(error)
 
         records = _records(facts, after=before.sequence)
-        summary = self._changed_summary(drive, before, run)
+        summary = self._changed_summary(drive, before, decision)
         self.journal.commit(Change(drive.number, before.sequence, records, summary, took, holds), on_durable)
 
-    def _changed_summary(self, drive: Drive, before: Run, after: Run) -> Summary | None:
-        """The new row for the lists; None while the run just goes on running: the hot path writes one table."""
-        if after.status == before.status == "running":
+    def _changed_summary(self, drive: Drive, before: Run, decision: Decision) -> Summary | None:
+        """The new row for the lists; None while the run just goes on running: the hot path writes one table.
+
+        A branch may ask people while another one runs: then the row tells of the question.
+        """
+        facts, after = decision
+        if after.status == before.status == "running" and not summaries.touches_questions(before, facts):
             return None
         if after.status != before.status:
             drive.since = self.clock.now()
@@ -670,8 +680,8 @@ class EmbeddedEngine:
         """Begins to drive a run that was claimed, or comes back into memory."""
         self._drives[row.number] = drive = Drive(row.number, run)
         drive.since = row.summary.waiting_since or run.accepted_at
-        if row.summary.status != run.status:
-            summary = summaries.summary_of(run, drive.since)
+        summary = summaries.summary_of(run, drive.since)
+        if (row.summary.status, row.summary.questions) != (run.status, summary.questions):
             self.journal.commit(Change(row.number, run.sequence, (), summary), lambda _: None)
         return drive
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from towpath.core import commands, stimuli
-from towpath.core.run import Json, Micros, Node, Path, Question, Run
-from towpath.engines.contract import LadderKind, People
+from towpath.core.run import Json, Micros, Node, Path, Protection, Question, Run
+from towpath.engines.contract import LadderKind, People, StartRequest
+from towpath.errors import BugError
 from towpath.store.contract import RunNumber
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class NoPeople:
     def judge(self, run: Run, stimulus: stimuli.AnyStimulus) -> None:
         """Lets everybody speak."""
 
-    def next_at(self, node: Node) -> Micros | None:  # noqa: ARG002 - the contract of people
+    def next_at(self, node: Node, now: Micros) -> Micros | None:  # noqa: ARG002 - the contract of people
         """No ladder."""
         return None
 
@@ -46,6 +47,17 @@ class NoPeople:
         self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
     ) -> None:
         """Tells nobody."""
+
+    def protections(self) -> Mapping[str, Protection]:
+        """No environment is protected."""
+        return {}
+
+    def check_start(self, environment: str, now: Micros) -> None:
+        """Nothing is frozen."""
+
+    def review_of(self, number: RunNumber, run: Run) -> StartRequest:
+        """Never asked: nothing is protected."""
+        raise BugError(f"nobody could review run {number} ({run.id})")
 
     def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:  # noqa: ARG002 - as above
         """The names of the files, unread."""
@@ -95,6 +107,10 @@ class Questions:
         else:
             self._look_at_window(number, path, purpose.removeprefix(f"{WINDOW}:"))
 
+    async def start_review(self, number: RunNumber, run: Run) -> None:
+        """An emergency start leaves a review behind, once; it is asked for again after a restart."""
+        await self._engine.start(self._people.review_of(number, run))
+
     async def refresh_evidence(self, number: RunNumber, path: Path) -> None:
         """Reads the files that a question shows again, before somebody answers it."""
         drive = self._engine.drive(number)
@@ -116,7 +132,7 @@ class Questions:
         await settled
 
     def _arm(self, drive: Drive, node: Node) -> None:
-        due = self._people.next_at(node)
+        due = self._people.next_at(node, self._engine.clock.now())
         if due is not None:
             self._engine.set_timer(drive.number, node.path, LADDER, due)
 

@@ -89,6 +89,8 @@ def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
             engine.tell_soon(row.number, lost)
         else:
             engine.order(drive, command)
+    if run.break_glass:
+        engine.spawn(engine.questions.start_review(row.number, run))
     engine.settle_down(drive)
 
 

@@ -1,0 +1,234 @@
+"""The desk: what an engine asks of people, answered from the project as it is now.
+
+People come and go and calendars change while a question waits for weeks, so the project's file is read anew when it changes, and
+everything is worked out at the moment when it is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from towpath.core import stimuli
+from towpath.core.gates import WINDOW_PREFIX
+from towpath.core.run import Json, Micros, Node, Protection, Question, Run
+from towpath.core.stimuli import AnyStimulus
+from towpath.definition.project import Calendar, Environment, ProjectFile
+from towpath.engines.contract import LadderKind, StartRequest
+from towpath.errors import Refused
+from towpath.people import authority, calendars, escalation, review
+from towpath.people.directory import Directory
+from towpath.store.contract import RunNumber
+
+EVIDENCE_BYTES_MAX = 1024 * 1024
+"""The largest file that a question may show."""
+EVIDENCE_SHOWN_CHARS_MAX = 64 * 1024
+"""How much of its text is shown; the digest is of all of it."""
+WINDOW_LOOKS_MAX = 1_000
+"""Openings and freezes that are looked at for one answer."""
+_MICROS = 1_000_000
+_SAYINGS: Mapping[type, str] = {
+    stimuli.HandedOver: "hand_over",
+    stimuli.Commented: "comment",
+    stimuli.Withdrawn: "withdraw",
+    stimuli.Retry: "retry",
+    stimuli.Skip: "skip",
+}
+"""What a stimulus says, where it is not an answer with a decision of its own."""
+
+
+class Bell(Protocol):
+    """Has people told, durably and without waiting."""
+
+    def ring(
+        self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
+    ) -> None:
+        """Tells the people behind *to* about a question, once."""
+
+
+class Silence:
+    """A bell that nobody hears: the foreground shows what waits, and the inbox lists it."""
+
+    def ring(
+        self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
+    ) -> None:
+        """Does nothing."""
+
+
+class Desk:
+    """Keeps `engines.contract.People` for a project."""
+
+    def __init__(self, project: Callable[[], ProjectFile], folder: Path, bell: Bell | None = None) -> None:
+        self._project = project
+        self._folder = folder
+        self._bell = bell or Silence()
+        self._directory: Directory | None = None
+
+    @property
+    def directory(self) -> Directory:
+        """The people of the project, as its file says now."""
+        file = self._project()
+        if self._directory is None or self._directory.file is not file:
+            self._directory = Directory(file=file)
+        return self._directory
+
+    def judge(self, run: Run, stimulus: AnyStimulus) -> None:
+        """Raises Refused, with the reason, where the person who says this may not.
+
+        A project whose file names no people cannot tell who belongs to what: there everybody may speak, and what the question
+        itself knows still counts (four eyes, one answer each).
+        """
+        if not self.directory.names_people:
+            return
+        node = run.nodes.get(getattr(stimulus, "path", ""))
+        if node is None or node.question is None or node.status != "asking":
+            return
+        verdict = authority.judge(
+            self.directory,
+            authority.case_of(run, node, self.calendar(node.question.hours)),
+            by=getattr(stimulus, "by", ""),
+            says=_said(stimulus),
+            at=stimulus.at,
+        )
+        if isinstance(verdict, authority.Deny):
+            raise Refused(verdict.reason, help=verdict.help)
+
+    def next_at(self, node: Node, now: Micros) -> Micros | None:
+        """When a question's ladder is due next, not before *now*; None where nothing more will come."""
+        if node.question is None:
+            return None
+        return escalation.next_at(
+            node.question,
+            told_reminders=node.told_reminders,
+            told_rungs=node.told_rungs,
+            now=now,
+            calendar=self.calendar(node.question.hours),
+        )
+
+    def due(self, node: Node, now: Micros) -> tuple[tuple[LadderKind, int], ...]:
+        """What of a question's ladder is due and was not told, in order: kind and number."""
+        if node.question is None:
+            return ()
+        found = escalation.due(
+            node.question,
+            told_reminders=node.told_reminders,
+            told_rungs=node.told_rungs,
+            now=now,
+            calendar=self.calendar(node.question.hours),
+        )
+        return tuple((rung.kind, rung.number) for rung in found)
+
+    def window_opens_at(self, calendar: str, now: Micros) -> Micros | None:
+        """When a calendar's window, or that of an environment, is open next; None where it never opens, as it stands."""
+        if calendar.startswith(WINDOW_PREFIX):
+            return self._environment_opens_at(calendar.removeprefix(WINDOW_PREFIX), now)
+        known = self.calendar(calendar)
+        if known is None:
+            return None
+        return now if calendars.is_open(known, now).is_open else calendars.next_open(known, now)
+
+    def tell(
+        self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
+    ) -> None:
+        """Has people told; returns at once."""
+        question = node.question
+        asked = () if question is None else question.who
+        self._bell.ring(number, run, node, why=why, times=times, to=to or asked)
+
+    def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:  # noqa: ARG002 - the contract of people
+        """The files that a question shows: name to digest and text."""
+        return {name: self._evidence(file) for name, file in question.files.items()}
+
+    def calendar(self, name: str | None) -> Calendar | None:
+        """A calendar of the project; None where there is none of this name."""
+        return None if name is None else self._project().calendars.get(name)
+
+    def protections(self) -> Mapping[str, Protection]:
+        """What the environments of the project ask of a run before its first step in them."""
+        return {
+            name: _protection(environment)
+            for name, environment in self._project().environments.items()
+            if environment.approval is not None or environment.window is not None or environment.freeze
+        }
+
+    def check_start(self, environment: str, now: Micros) -> None:
+        """Raises Refused where an environment is frozen now, naming the calendar's entry."""
+        known = self._project().environments.get(environment)
+        for name in known.freeze if known is not None else ():
+            calendar = self.calendar(name)
+            entry = None if calendar is None else calendars.freezes_at(calendar, now)
+            if entry is not None:
+                raise Refused(
+                    f"{environment} is frozen: {entry.name} (calendar {name})",
+                    help="wait until it is over, or start with --break-glass REASON: it is loud and leaves a review task",
+                )
+
+    def review_of(self, number: RunNumber, run: Run) -> StartRequest:
+        """The start of the review that a broken glass leaves behind."""
+        return review.review_of(number, run)
+
+    def _environment_opens_at(self, name: str, now: Micros) -> Micros | None:
+        """The first instant at which the window is open and nothing freezes the environment."""
+        environment = self._project().environments.get(name)
+        if environment is None:
+            return now
+        at = now
+        for _ in range(WINDOW_LOOKS_MAX):
+            opens_at = at if environment.window is None else self.window_opens_at(environment.window, at)
+            if opens_at is None:
+                return None
+            frozen_until = self._frozen_until(environment, opens_at)
+            if frozen_until is None:
+                return opens_at
+            at = frozen_until
+        return None
+
+    def _frozen_until(self, environment: Environment, at: Micros) -> Micros | None:
+        for name in environment.freeze:
+            calendar = self.calendar(name)
+            entry = None if calendar is None else calendars.freezes_at(calendar, at)
+            if entry is not None:
+                return entry.end
+        return None
+
+    def _evidence(self, file: str) -> dict[str, Any]:
+        path = (self._folder / file).resolve()
+        if not path.is_relative_to(self._folder.resolve()):
+            return {"file": file, "digest": "", "error": "the file is not in the workspace"}
+        try:
+            with path.open("rb") as opened:
+                data = opened.read(EVIDENCE_BYTES_MAX + 1)
+        except OSError as error:
+            return {"file": file, "digest": "", "error": (error.strerror or str(error)).lower()}
+        if len(data) > EVIDENCE_BYTES_MAX:
+            return {
+                "file": file,
+                "digest": "",
+                "error": f"larger than EVIDENCE_BYTES_MAX ({EVIDENCE_BYTES_MAX} bytes)",
+            }
+        text = data.decode("utf-8", "replace")[:EVIDENCE_SHOWN_CHARS_MAX]
+        return {"file": file, "digest": hashlib.sha256(data).hexdigest(), "text": text}
+
+
+def _said(stimulus: AnyStimulus) -> str:
+    if isinstance(stimulus, stimuli.Claimed):
+        return "take_over" if stimulus.force else "claim"
+    return _SAYINGS.get(type(stimulus)) or str(getattr(stimulus, "decision", ""))
+
+
+def _protection(environment: Environment) -> Protection:
+    approval = environment.approval
+    has_window = environment.window is not None or bool(environment.freeze)
+    if approval is None:
+        return Protection(has_window=has_window)
+    within = approval.answer_within
+    return Protection(
+        who=approval.who,
+        quorum=approval.quorum,
+        four_eyes=approval.four_eyes,
+        answer_within=None if within is None else round(within * _MICROS),
+        if_unanswered=approval.if_unanswered,
+        has_window=has_window,
+    )
