@@ -1,7 +1,8 @@
 """Every document of every YAML file beside this one is a workflow, a script of what the world does, and what has to come of it.
 
 A case may say under `expect`: `status`, `performed` (everything that was ordered, in order, as one text), `stopped`, `refused` (parts of the
-reasons), `steps` (path to the fields to look at), `outputs`, `error`, `outcome`, `message`, `waits_for`, and `seconds` (how long it took).
+reasons), `steps` (path to the fields to look at), `outputs`, `error`, `outcome`, `message`, `waits_for`,
+`works` (path to what its last attempt was to do), and `seconds` (how long it took).
 Whatever it says, its journal has to obey the laws of `simulation.laws`.
 """
 
@@ -90,6 +91,11 @@ def seen(world: World, expected: Mapping[str, Any]) -> dict[str, Any]:
         found["error"] = fields(run.error, expected["error"])
     if "steps" in expected:
         found["steps"] = {path: fields(run.nodes.get(path), want) for path, want in expected["steps"].items()}
+    if "works" in expected:
+        found["works"] = {
+            path: {key: world.works.get(path, {}).get(key) for key in want}
+            for path, want in expected["works"].items()
+        }
     if "refused" in expected and len(world.refused) == len(expected["refused"]):
         found["refused"] = [
             part if part in reason else reason

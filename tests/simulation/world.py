@@ -133,6 +133,8 @@ class World:
         self.effects: list[tuple[str, int]] = []
         """Main attempts that really did something: (path, attempt)."""
         self.command_ids: list[str] = []
+        self.works: dict[str, Any] = {}
+        """What the last attempt of every step was to do, as plain data."""
         self.after_turn: Callable[[World], None] | None = None
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._count = itertools.count()
@@ -243,6 +245,7 @@ class World:
 
     def _perform(self, command: commands.PerformStep) -> None:
         name = command.path + (":check" if command.stage == "check" else "")
+        self.works[name] = msgspec.json.decode(msgspec.json.encode(command.work))
         result = self._scripted(
             self.script.steps, name, default="not_done" if command.stage == "check" else "ok"
         )
