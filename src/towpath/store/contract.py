@@ -16,7 +16,7 @@ may be called from any thread and blocks for as long as one short transaction ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -243,6 +243,102 @@ class ArtifactRow:
     kept_at: Microseconds
 
 
+NOTICE_BYTES_MAX = 16 * 1024
+"""One encoded notice."""
+SENDINGS_MAX = 1_000
+"""Recipients and channels of one notice."""
+OUTBOX_OPEN_MAX = 200_000
+"""Sendings that wait; more are refused."""
+SENDING_ERROR_CHARS_MAX = 500
+"""How much of a channel's complaint is kept."""
+
+NoticeId = NewType("NoticeId", str)
+"""Follows from what happened: the same after a restart."""
+SendingId = NewType("SendingId", int)
+
+SendingState: TypeAlias = Literal["waiting", "sending", "sent", "given_up", "recalled", "unreachable"]
+"""`recalled`: nobody needs to be told any more; `unreachable`: no channel leads to the recipient."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSending:
+    """One recipient of a notice, and the channel through which it goes."""
+
+    recipient: str
+    channel: str
+    """Empty where none reaches the recipient; *error* says why."""
+    address: str = ""
+    """Empty: where the channel goes by itself."""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotice:
+    """Something that people are told once, with everybody who is told."""
+
+    id: NoticeId
+    run: RunNumber
+    path: str
+    why: str
+    at: Microseconds
+    body: bytes
+    sendings: tuple[NewSending, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingRow:
+    """A notice for one recipient through one channel, and what became of it."""
+
+    id: SendingId
+    notice: NoticeId
+    run: RunNumber
+    path: str
+    why: str
+    at: Microseconds
+    body: bytes
+    recipient: str
+    channel: str
+    address: str
+    state: SendingState
+    owner: OwnerId | None
+    """The process that sends it, or did; None: whoever comes first."""
+    attempts: int
+    """Attempts that were begun."""
+    due_at: Microseconds
+    """When the next attempt is due, while it waits."""
+    tried_at: Microseconds | None
+    ended_at: Microseconds | None
+    error: str
+    """What the last attempt failed with, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingEnded:
+    """How one attempt to send ended; *again_at* is None where it was the last."""
+
+    sending: SendingId
+    attempt: int
+    """Which attempt: the fence against another process that has taken the sending over."""
+    at: Microseconds
+    error: str = ""
+    """Empty: it was sent."""
+    again_at: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingFilter:
+    """Which sendings a list holds; what is empty or None does not restrict. Newest first."""
+
+    run: RunNumber | None = None
+    path: str | None = None
+    notice: NoticeId | None = None
+    recipient: str | None = None
+    channel: str | None = None
+    states: tuple[SendingState, ...] = ()
+    before: SendingId | None = None
+    rows_max: int = 100
+
+
 class StaleChange(Refused):
     """Somebody else has continued the run since the decision was made; nothing of the change was kept."""
 
@@ -367,6 +463,46 @@ class Owners(Protocol):
         """Take a run over from an owner that is gone, or from nobody; of several who try, one gets True."""
 
 
+class Outbox(Protocol):
+    """What people are to be told, and whether they were: durable, each thing once for each recipient and channel.
+
+    A sending belongs to the process that put it and is sent by that one; when the process is gone, another adopts it. An attempt counts
+    when it is begun, so that a notice that kills its process cannot do so for ever.
+    """
+
+    def put(self, notices: Sequence[NewNotice], *, owner: OwnerId) -> tuple[bool, ...]:
+        """Keep notices to be sent; tells which were new. A notice that is known already is left as it is.
+
+        Only where nobody could be reached is a known notice put again: the way may be there now. All or nothing; LimitExceeded.
+        """
+
+    def take(
+        self, owner: OwnerId, channel: str, *, at: Microseconds, rows_max: int
+    ) -> tuple[SendingRow, ...]:
+        """Begin an attempt of the owner's sendings that are due in a channel, oldest first."""
+
+    def end(self, ended: Sequence[SendingEnded], *, owner: OwnerId) -> None:
+        """Note how attempts ended; one whose sending was taken over meanwhile is passed over."""
+
+    def recall(self, run: RunNumber, path: str, why: Sequence[str], *, at: Microseconds, reason: str) -> int:
+        """Say that nobody needs to be told any more; returns how many were waiting. What is being sent is not sent again."""
+
+    def adopt(self, owner: OwnerId, *, at: Microseconds) -> int:
+        """Take over what processes left that are gone; returns how many sendings."""
+
+    def next_due(self, owner: OwnerId, channel: str) -> Microseconds | None:
+        """When the owner's next sending in a channel is due."""
+
+    def try_again(self, sending: SendingId, *, at: Microseconds) -> bool:
+        """Have something that was given up sent again, by whoever comes first."""
+
+    def sendings(self, where: SendingFilter | None = None) -> tuple[SendingRow, ...]:
+        """List sendings, newest first, one page."""
+
+    def counts(self) -> Mapping[SendingState, int]:
+        """Count the sendings by state."""
+
+
 class Store(Protocol):
     """A data folder that is open."""
 
@@ -381,6 +517,10 @@ class Store(Protocol):
     @property
     def owners(self) -> Owners:
         """Who drives which run."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """What people are to be told."""
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> Journal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`.

@@ -31,6 +31,7 @@ from towpath.store.contract import (
     Started,
 )
 from towpath.store.mailbox import check_room, check_stimulus, no_message
+from towpath.store.memory_outbox import MemoryOutbox, OutboxData
 from towpath.store.reader import LIST_RUNS_HELP, check_page, only_run
 from towpath.store.writing import check_continued, check_first, check_gaps, stale, too_long
 
@@ -63,6 +64,7 @@ class _Data:
     owners: dict[OwnerId, OwnerRow] = field(default_factory=dict)
     artifacts: dict[tuple[RunNumber, str, int, str], ArtifactRow] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    outbox: OutboxData = field(default_factory=OutboxData)
 
 
 class MemoryStore:
@@ -73,6 +75,7 @@ class MemoryStore:
         self._reader = MemoryReader(self._data)
         self._mailbox = MemoryMailbox(self._data)
         self._owners = MemoryOwners(self._data)
+        self._outbox = MemoryOutbox(self._data.outbox, self._owners)
         self._journals: list[MemoryJournal] = []
 
     @property
@@ -89,6 +92,11 @@ class MemoryStore:
     def owners(self) -> MemoryOwners:
         """Who drives which run."""
         return self._owners
+
+    @property
+    def outbox(self) -> MemoryOutbox:
+        """What people are to be told."""
+        return self._outbox
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> MemoryJournal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""

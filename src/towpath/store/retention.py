@@ -5,7 +5,7 @@ never touched, and neither is one that an open run continues or belongs to. Firs
 everything and changes nothing; carrying it out takes the runs one transaction after the other, so that nobody
 waits long, and looks again whether each has really ended.
 
-With a run go its journal, its messages, its log and the notes of its artifacts. Definitions and stored files
+With a run go its journal, its messages, what people were told of it, its log and the notes of its artifacts. Definitions and stored files
 go when no run refers to them any more. Start keys stay: a key starts one run, for ever.
 """
 
@@ -187,6 +187,8 @@ _FORGETTING = (
     "forget_journal",
     "forget_messages",
     "forget_artifacts",
+    "forget_sendings",
+    "forget_notices",
     "forget_run",
     "end_forgetting",
 )

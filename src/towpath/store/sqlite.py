@@ -18,6 +18,7 @@ from towpath.store.journal import SqliteJournal
 from towpath.store.logs import LogReader, Logs
 from towpath.store.mailbox import SqliteMailbox
 from towpath.store.migrations import migrate
+from towpath.store.outbox import SqliteOutbox
 from towpath.store.owners import SqliteOwners, is_locked
 from towpath.store.queries import queries
 from towpath.store.reader import EVENT_PAGE_ROWS, SqliteReader
@@ -44,6 +45,7 @@ class SqliteStore:
         self._reader = SqliteReader(folder.database)
         self._mailbox = SqliteMailbox(self._desk)
         self._owners = SqliteOwners(self._desk, folder.owners)
+        self._outbox = SqliteOutbox(self._desk, self._owners)
         self._logs = Logs(folder.logs)
         self._artifacts = Artifacts(folder.artifacts)
         self._journals: list[SqliteJournal] = []
@@ -62,6 +64,11 @@ class SqliteStore:
     def owners(self) -> SqliteOwners:
         """Who drives which run."""
         return self._owners
+
+    @property
+    def outbox(self) -> SqliteOutbox:
+        """What people are to be told."""
+        return self._outbox
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> SqliteJournal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""

@@ -29,6 +29,14 @@ DELETE FROM mailbox WHERE run = ?;
 -- Delete the notes about what a run kept.
 DELETE FROM artifacts WHERE run = ?;
 
+-- name: forget_sendings
+-- Delete whom a run had told what.
+DELETE FROM outbox WHERE notice IN (SELECT id FROM notices WHERE run = ?);
+
+-- name: forget_notices
+-- Delete what a run had people told.
+DELETE FROM notices WHERE run = ?;
+
 -- name: remember_key
 -- Remember the start key of a run that goes.
 INSERT OR IGNORE INTO spent_keys (start_key, number, id)
