@@ -35,8 +35,8 @@ def command(session: Session, *, name: str | None, as_json: bool) -> int:
 
     NAME may be a beginning: `tow actions file` lists the actions on files.
     """
-    from towpath.cli import failures  # noqa: PLC0415 - help needs none of it
-    from towpath.cli.views import facts  # noqa: PLC0415 - as above
+    from towpath.cli import failures
+    from towpath.cli.views import facts
 
     app = session.app()
     if name is not None and name in app.catalogue:
@@ -59,8 +59,8 @@ def command(session: Session, *, name: str | None, as_json: bool) -> int:
 
 
 def _list(session: Session, app: App, names: list[str]) -> None:
-    from towpath.cli.views.lines import line, safe, table  # noqa: PLC0415 - as above
-    from towpath.errors import TowpathError  # noqa: PLC0415 - as above
+    from towpath.cli.views.lines import line, safe, table
+    from towpath.errors import TowpathError
 
     rows: list[tuple[Line, ...]] = []
     for name in names:
@@ -75,7 +75,7 @@ def _list(session: Session, app: App, names: list[str]) -> None:
 
 
 def _show(session: Session, card: ActionCard) -> None:
-    from towpath.cli.views.lines import line, safe, table, wrap  # noqa: PLC0415 - as above
+    from towpath.cli.views.lines import line, safe, table, wrap
 
     out = session.out
     out.say((card.name, "name"), "  ", (card.source, "dim"))
@@ -118,7 +118,11 @@ def _promises(card: ActionCard) -> list[str]:
         "anything": "changes whatever its author's code does",
     }[card.effects]
     found = [effects]
-    found.append("may be repeated: twice is as good as once" if card.idempotent else "is not repeated on its own after an unknown outcome")
+    found.append(
+        "may be repeated: twice is as good as once"
+        if card.idempotent
+        else "is not repeated on its own after an unknown outcome"
+    )
     if card.can_rehearse:
         found.append("can be rehearsed: tow run --dry-run tells what it would do")
     if card.extras:
@@ -129,7 +133,7 @@ def _promises(card: ActionCard) -> list[str]:
 
 
 def _example(card: ActionCard) -> list[Line]:
-    from towpath.cli.views.lines import line  # noqa: PLC0415 - as above
+    from towpath.cli.views.lines import line
 
     required = [name for name, one in card.inputs.items() if one.required]
     rows = ["  - id: my_step", f"    uses: {card.name}"]
@@ -163,4 +167,3 @@ def _extras(schema: Mapping[str, Any], *, secret: bool) -> str:
     if secret:
         parts.append("may be a secret")
     return f" ({', '.join(parts)})" if parts else ""
-

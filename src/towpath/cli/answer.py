@@ -24,7 +24,9 @@ _SHORT = ("approve", "reject", "done", "failed", "retry", "skip")
 def _choice_options(function: parameters.Command) -> parameters.Command:
     """--approve, --done and their like, which stand for the choice of that name."""
     for choice in reversed(_SHORT):
-        option = click.option(f"--{choice}", "flags", flag_value=choice, help=f"The same as the choice `{choice}`.")
+        option = click.option(
+            f"--{choice}", "flags", flag_value=choice, help=f"The same as the choice `{choice}`."
+        )
         function = option(function)
     return function
 
@@ -38,7 +40,7 @@ def _choice_options(function: parameters.Command) -> parameters.Command:
 @parameters.by_option()
 @parameters.json_option("The open questions as JSON.")
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     session: Session,
     *,
     run: str | None,
@@ -74,7 +76,9 @@ def command(  # noqa: PLR0913 - the options of the command
     if said is None:
         return exit_codes.WAITING
     _tell(app, row, said)
-    session.out.say(f"run {row.number}: ", (said.path, "name"), f" — {said.decision.replace('_', ' ')}, says {said.by}")
+    session.out.say(
+        f"run {row.number}: ", (said.path, "name"), f" — {said.decision.replace('_', ' ')}, says {said.by}"
+    )
     return exit_codes.OK
 
 
@@ -82,34 +86,40 @@ def _parsed(asking: list[Node], words: tuple[str, ...], flag: str | None) -> tup
     """The step and the choice that the words name, in this order; either may be left out."""
     left = list(words)
     choice = flag
-    if left and choice is None:
-        choices = {one for node in asking if node.question is not None for one in node.question.choices}
-        paths = {node.path for node in asking}
-        if len(left) > 1 or (left[-1] in choices and left[-1] not in paths):
-            choice = left.pop()
+    if left and choice is None and (len(left) > 1 or not any(_is_at(node, left[0]) for node in asking)):
+        choice = left.pop()
     if len(left) > 1:
         raise click.UsageError(f"too many words: {' '.join(words)}")
     return (left[0] if left else None), choice
 
 
+def _is_at(node: Node, path: Path) -> bool:
+    """Whether *path* names the node, as a whole or by its end."""
+    return node.path == path or node.path.endswith(f"/{path}")
+
+
 def _node(run: Run, asking: list[Node], path: Path | None, row: RunRow) -> Node | None:
     """The node that is meant; None where several ask and none was named."""
-    from towpath.errors import NotFound, Refused  # noqa: PLC0415 - help needs none of it
+    from towpath.errors import NotFound, Refused
 
     if path is not None:
-        found = [node for node in asking if node.path == path or node.path.endswith(f"/{path}")]
+        found = [node for node in asking if _is_at(node, path)]
         if len(found) != 1:
             known = ", ".join(node.path for node in asking) or "nothing"
             raise NotFound(f"run {row.number} asks nothing at {path!r}", help=f"it asks at: {known}")
         return found[0]
     if not asking:
         if run.has_ended:
-            raise Refused(f"run {row.number} has ended: {run.status}", help=f"`tow show {row.number}` tells how")
-        raise Refused(f"run {row.number} asks nothing", help=f"`tow show {row.number}` tells what it waits for")
+            raise Refused(
+                f"run {row.number} has ended: {run.status}", help=f"`tow show {row.number}` tells how"
+            )
+        raise Refused(
+            f"run {row.number} asks nothing", help=f"`tow show {row.number}` tells what it waits for"
+        )
     return asking[0] if len(asking) == 1 else None
 
 
-def _said(  # noqa: PLR0913 - the parts of an answer
+def _said(
     session: Session,
     app: App,
     node: Node,
@@ -119,11 +129,11 @@ def _said(  # noqa: PLR0913 - the parts of an answer
     form: tuple[str, ...],
     by: str | None,
 ) -> Said | None:
-    from towpath.cli import membership, values  # noqa: PLC0415 - as above
-    from towpath.cli.watching.asking import Said  # noqa: PLC0415 - as above
+    from towpath.cli import membership, values
+    from towpath.cli.watching.asking import Said
 
     question = node.question
-    assert question is not None  # noqa: S101 - the node asks
+    assert question is not None
     actor = session.actor(by)
     if choice is None:
         if not session.is_interactive:
@@ -132,13 +142,15 @@ def _said(  # noqa: PLR0913 - the parts of an answer
     membership.check(app.project.file.people, question.who, actor)
     given = values.pairs(form, option="--form")
     fields = _form(question, given) if choice in ("approve", "done") else {}
-    return Said(path=node.path, decision=choice, by=actor, comment=comment, form=fields, digest=question.digest)
+    return Said(
+        path=node.path, decision=choice, by=actor, comment=comment, form=fields, digest=question.digest
+    )
 
 
 def _form(question: Question, given: Mapping[str, str]) -> dict[str, Json]:
     """The fields of the form, completed and judged; where there is no form, the outputs that a person gives."""
-    from towpath.definition.inputs import complete_inputs  # noqa: PLC0415 - as above
-    from towpath.definition.model import Input  # noqa: PLC0415 - as above
+    from towpath.definition.inputs import complete_inputs
+    from towpath.definition.model import Input
 
     if not question.form:
         return dict(given)
@@ -147,8 +159,8 @@ def _form(question: Question, given: Mapping[str, str]) -> dict[str, Json]:
 
 
 def _dialogue(session: Session, app: App, node: Node, *, actor: str) -> Said | None:
-    from towpath.cli.watching.asking import Dialogue  # noqa: PLC0415 - as above
-    from towpath.cli.watching.terminal import Keyboard, quiet_keyboard  # noqa: PLC0415 - as above
+    from towpath.cli.watching.asking import Dialogue
+    from towpath.cli.watching.terminal import Keyboard, quiet_keyboard
 
     with quiet_keyboard():
         dialogue = Dialogue(Keyboard(session.out), app.project.file.people, actor=actor)
@@ -159,7 +171,7 @@ def _dialogue(session: Session, app: App, node: Node, *, actor: str) -> Said | N
 
 
 def _tell(app: App, row: RunRow, said: Said) -> None:
-    from towpath.core import stimuli  # noqa: PLC0415 - as above
+    from towpath.core import stimuli
 
     app.tell(
         row,
@@ -176,12 +188,12 @@ def _tell(app: App, row: RunRow, said: Said) -> None:
     )
 
 
-# --- what is asked -----------------------------------------------------------------------------------------
+# --- what is asked ---------------------------------------------------------------------------------------
 
 
 def _list(session: Session, app: App, *, as_json: bool) -> int:
     """Every question of every open run."""
-    from towpath.store.contract import RunFilter  # noqa: PLC0415 - as above
+    from towpath.store.contract import RunFilter
 
     count = 0
     rows = app.reader.runs(RunFilter(is_open=True, rows_max=1_000)) if app.folder.database.exists() else ()
@@ -199,11 +211,11 @@ def _list(session: Session, app: App, *, as_json: bool) -> int:
 
 
 def _list_of(session: Session, app: App, row: RunRow, run: Run) -> int:
-    from towpath.cli.views import summary  # noqa: PLC0415 - as above
-    from towpath.cli.views.lines import line  # noqa: PLC0415 - as above
-    from towpath.cli.watching.asking import question_lines  # noqa: PLC0415 - as above
+    from towpath.cli.views import summary
+    from towpath.cli.views.lines import line
+    from towpath.cli.watching.asking import question_lines
 
-    session.out.show(summary.headline(run, row.number, now=app.now()))
+    session.out.show(summary.headline(run, row.number, now=app.now(), width=session.out.width))
     for node in run.open_leaves():
         if node.status == "asking" and node.question is not None:
             session.out.show(*question_lines(node, session.out, now=app.now()))
@@ -213,9 +225,9 @@ def _list_of(session: Session, app: App, row: RunRow, run: Run) -> int:
 
 
 def _as_json(row: RunRow, asking: list[Node]) -> int:
-    import msgspec  # noqa: PLC0415 - as above
+    import msgspec
 
-    from towpath.cli.views import facts  # noqa: PLC0415 - as above
+    from towpath.cli.views import facts
 
     for node in asking:
         told = {"run_number": row.number, "run": row.id, "workflow": row.workflow, "path": node.path}

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 @parameters.run_argument()
 @click.argument("name", required=False, metavar="[NAME]")
 @parameters.step_option("Only what this step kept.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Where to write it; a folder, or - for standard output.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to write it; a folder, or - for standard output.",
+)
 @parameters.json_option("One JSON object for each file.")
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     session: Session, *, run: str, name: str | None, step: str | None, out: Path | None, as_json: bool
 ) -> int:
     """List the files that a RUN kept, or fetch the one called NAME.
@@ -39,12 +44,18 @@ def command(  # noqa: PLR0913 - the options of the command
 
 
 def _list(session: Session, kept: list[ArtifactRow], *, as_json: bool) -> None:
-    from towpath.cli.views import facts, words  # noqa: PLC0415 - help needs none of it
-    from towpath.cli.views.lines import line, safe, table  # noqa: PLC0415 - as above
+    from towpath.cli.views import facts, words
+    from towpath.cli.views.lines import line, safe, table
 
     if as_json:
         for one in kept:
-            told = {"name": one.name, "step": one.path, "attempt": one.attempt, "size": one.size, "sha256": one.digest}
+            told = {
+                "name": one.name,
+                "step": one.path,
+                "attempt": one.attempt,
+                "size": one.size,
+                "sha256": one.digest,
+            }
             click.echo(facts.json_line({**told, "kept_at": words.stamp(one.kept_at)}))
     elif kept:
         rows = [
@@ -62,7 +73,7 @@ def _list(session: Session, kept: list[ArtifactRow], *, as_json: bool) -> None:
 
 
 def _newest(kept: list[ArtifactRow], name: str) -> ArtifactRow:
-    from towpath.errors import NotFound  # noqa: PLC0415 - as above
+    from towpath.errors import NotFound
 
     fitting = [one for one in kept if name in (one.name, one.digest) or one.name.endswith(f"/{name}")]
     if not fitting:
@@ -75,7 +86,7 @@ def _newest(kept: list[ArtifactRow], name: str) -> ArtifactRow:
 
 
 def _fetch(session: Session, one: ArtifactRow, out: Path | None) -> int:
-    from towpath.errors import Refused  # noqa: PLC0415 - as above
+    from towpath.errors import Refused
 
     artifacts = session.app().artifacts
     if str(out) == "-":

@@ -12,7 +12,11 @@ from towpath.cli.session import Session, pass_session
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--keys", is_flag=True, help="With the key of the encrypted secrets; keep such a file as safe as the secrets.")
+@click.option(
+    "--keys",
+    is_flag=True,
+    help="With the key of the encrypted secrets; keep such a file as safe as the secrets.",
+)
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @pass_session
 def command(session: Session, *, file: Path, keys: bool, force: bool) -> int:
@@ -20,10 +24,12 @@ def command(session: Session, *, file: Path, keys: bool, force: bool) -> int:
 
     It holds the journal, the logs, the kept files and the encrypted secrets; the key of the secrets only with --keys.
     """
-    from towpath.cli.views import words  # noqa: PLC0415 - help needs none of it
-    from towpath.store import backup  # noqa: PLC0415 - as above
+    from towpath.cli.views import words
+    from towpath.store import backup
 
     manifest = backup.back_up(session.app().settings.data, file, keys=keys, overwrite=force)
     what = f"{words.counted(len(manifest.files), 'file')}, {words.size(manifest.bytes)}"
-    session.out.say("wrote and checked ", (str(file), "name"), f": {what}", ("" if keys else ", without keys", "dim"))
+    session.out.say(
+        "wrote and checked ", (str(file), "name"), f": {what}", ("" if keys else ", without keys", "dim")
+    )
     return exit_codes.OK

@@ -19,14 +19,12 @@ LOOK_SECONDS = 0.1
 @click.option("--wait", is_flag=True, help="Come back when the run has ended.")
 @parameters.by_option()
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
-    session: Session, *, run: str, no_rollback: bool, reason: str, wait: bool, by: str | None
-) -> int:
+def command(session: Session, *, run: str, no_rollback: bool, reason: str, wait: bool, by: str | None) -> int:
     """Stop a RUN: its steps are ended, none of their processes is left, and what was done is undone.
 
     The owner of the run is told; when this command comes back the stop is durable.
     """
-    from towpath.core import stimuli  # noqa: PLC0415 - help needs none of it
+    from towpath.core import stimuli
 
     app = session.app()
     row = app.reader.run(run)

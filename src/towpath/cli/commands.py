@@ -5,12 +5,16 @@ A command's module is imported when the command is used, so that `tow --help` an
 
 from __future__ import annotations
 
+import keyword
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One command: its name and the sentence that the overview shows; its module has the same name."""
+    """One command: its name and the sentence that the overview shows; its module has the same name.
+
+    Where the name is a word of Python's own, the module's ends with an underscore.
+    """
 
     name: str
     help: str
@@ -18,11 +22,11 @@ class Entry:
     @property
     def module(self) -> str:
         """Where its `command` is defined."""
-        return f"towpath.cli.{self.name}"
+        return f"towpath.cli.{self.name}{'_' * keyword.iskeyword(self.name)}"
 
 
 def _entries(**helps: str) -> tuple[Entry, ...]:
-    return tuple(Entry(name=name, help=text) for name, text in helps.items())
+    return tuple(Entry(name=name.removesuffix("_"), help=text) for name, text in helps.items())
 
 
 SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -68,6 +72,8 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Project",
         _entries(
             init="Begin a project in this folder",
+            import_="Make a workflow from a runbook or from GitHub Actions",
+            automate="Make a manual step a script, or a script a manual step",
             lint="Check workflows: every mistake at once",
             schema="Print the JSON Schema that editors complete from",
             actions="List the actions that steps can use",

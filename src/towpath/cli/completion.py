@@ -7,7 +7,6 @@ import click
 from towpath.cli import exit_codes
 
 
-
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "fish", "zsh"]))
 def command(*, shell: str) -> int:
@@ -18,11 +17,11 @@ def command(*, shell: str) -> int:
       zsh    eval "$(tow completion zsh)"           in ~/.zshrc
       fish   tow completion fish > ~/.config/fish/completions/tow.fish
     """  # noqa: D301 - \b keeps click from filling the lines
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - help needs none of it
+    from click.shell_completion import get_completion_class
 
-    from towpath.cli.group import PROGRAM, root  # noqa: PLC0415 - as above
+    from towpath.cli.group import PROGRAM, root
 
     kind = get_completion_class(shell)
-    assert kind is not None  # noqa: S101 - one of the three that click has
+    assert kind is not None
     click.echo(kind(root, {}, PROGRAM, "_TOW_COMPLETE").source())
     return exit_codes.OK

@@ -17,9 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if _asks_for_overview(words):
         sys.stdout.write(commands.overview() + "\n")
         raise SystemExit(0)
-    from towpath.cli import group  # noqa: PLC0415 - click is not needed for the overview
+    from towpath.cli.group import run
 
-    raise SystemExit(group.run(words))
+    raise SystemExit(run(words))
 
 
 def _asks_for_overview(words: Sequence[str]) -> bool:

@@ -81,9 +81,9 @@ def _tell_known(error: errors.TowpathError, screen: Screen) -> None:
 
 
 def _tell_problems(error: errors.DefinitionError, screen: Screen) -> None:
-    from towpath.definition import problems  # noqa: PLC0415 - only where a definition was read
+    from towpath.definition import problems
 
-    assert isinstance(error, problems.DefinitionProblems)  # noqa: S101 - the one class that carries problems
+    assert isinstance(error, problems.DefinitionProblems)
     text = problems.render_text(error.problems, paint=_paint if screen.colours else problems.plain)
     screen.stream.write(f"{text}\n\n")
     screen.show(line(("error: ", "bad"), problems.summary(error.problems)))

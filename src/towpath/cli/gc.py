@@ -16,14 +16,21 @@ LISTED_MAX = 20
 
 
 @click.command()
-@click.option("--older-than", default="30d", show_default=True, metavar="AGE", help="Runs that ended so long ago go.")
-@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep only the newest N ended runs of each workflow, whatever their age.")
+@click.option(
+    "--older-than", default="30d", show_default=True, metavar="AGE", help="Runs that ended so long ago go."
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Of each workflow, no more than the newest N ended runs stay.",
+)
 @click.option("-w", "--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option("-s", "--status", multiple=True, metavar="STATUS", help="Only runs that ended so; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Tell what would go, and do nothing.")
 @parameters.json_option("What went as a JSON object.")
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     session: Session,
     *,
     older_than: str,
@@ -37,8 +44,8 @@ def command(  # noqa: PLR0913 - the options of the command
 
     An open run is never removed. Room in the database is used again; its file does not shrink.
     """
-    from towpath.definition.model import parse_duration  # noqa: PLC0415 - help needs none of it
-    from towpath.store.retention import RetentionRule  # noqa: PLC0415 - as above
+    from towpath.definition.model import parse_duration
+    from towpath.store.retention import RetentionRule
 
     try:
         age = round(parse_duration(older_than) * 1_000_000)
@@ -56,8 +63,8 @@ def command(  # noqa: PLR0913 - the options of the command
 
 
 def _tell(session: Session, plan: RetentionPlan, *, dry_run: bool, as_json: bool) -> None:
-    from towpath.cli.views import facts, words  # noqa: PLC0415 - as above
-    from towpath.cli.views.lines import line, safe, table  # noqa: PLC0415 - as above
+    from towpath.cli.views import facts, words
+    from towpath.cli.views.lines import line, safe, table
 
     if as_json:
         told = {
@@ -84,5 +91,9 @@ def _tell(session: Session, plan: RetentionPlan, *, dry_run: bool, as_json: bool
     if len(plan.runs) > LISTED_MAX:
         session.out.say((f"and {len(plan.runs) - LISTED_MAX:,} more", "dim"))
     verb = "would go" if dry_run else "gone"
-    parts = [words.counted(len(plan.runs), "run"), words.counted(len(plan.artifacts), "file"), words.size(plan.bytes)]
+    parts = [
+        words.counted(len(plan.runs), "run"),
+        words.counted(len(plan.artifacts), "file"),
+        words.size(plan.bytes),
+    ]
     session.out.say(f"{verb}: {', '.join(parts)}")

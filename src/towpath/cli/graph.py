@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @pass_session
 def command(session: Session, *, workflow: str, as_svg: bool, out: Path | None) -> int:
     """Draw a workflow, from a file or by its name, or a RUN with the state of every step."""
-    from towpath.observe import drawing  # noqa: PLC0415 - help needs none of it
+    from towpath.observe import drawing
 
     plan, progress, title = _subject(session, workflow)
     figure = drawing.figure_of(plan, progress)
@@ -49,9 +49,9 @@ def command(session: Session, *, workflow: str, as_svg: bool, out: Path | None) 
 
 def _subject(session: Session, name: str) -> tuple[Plan, Mapping[int, Progress] | None, str]:
     """The plan that is meant, and the progress of a run."""
-    from towpath.core.plan import Plan  # noqa: PLC0415 - as above
-    from towpath.errors import NotFound  # noqa: PLC0415 - as above
-    from towpath.observe import drawing  # noqa: PLC0415 - as above
+    from towpath.core.plan import Plan
+    from towpath.errors import NotFound
+    from towpath.observe import drawing
 
     app = session.app(parameters.start_of(name))
     if not Path(name).is_file() and (
@@ -70,9 +70,9 @@ def _subject(session: Session, name: str) -> tuple[Plan, Mapping[int, Progress] 
 
 
 def _show(session: Session, plan: Plan, figure: object, *, has_states: bool) -> None:
-    from towpath.cli.views.lines import Line, line, table  # noqa: PLC0415 - as above
-    from towpath.cli.views.tree import GLYPHS, Look  # noqa: PLC0415 - as above
-    from towpath.observe import drawing  # noqa: PLC0415 - as above
+    from towpath.cli.views.lines import Line, line, table
+    from towpath.cli.views.tree import GLYPHS, Look
+    from towpath.observe import drawing
 
     looks: dict[str, Look] = {"running": "performing"}
     out = session.out
@@ -90,7 +90,7 @@ def _show(session: Session, plan: Plan, figure: object, *, has_states: bool) -> 
 
 
 def _plain(figure: object) -> str:
-    from towpath.observe import drawing  # noqa: PLC0415 - as above
+    from towpath.observe import drawing
 
     rows = drawing.outline(figure)  # type: ignore[arg-type] # a Figure
     return "".join(f"{row.guide}{row.title}\n" for row in rows)

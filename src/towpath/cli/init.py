@@ -63,7 +63,11 @@ def command(session: Session, *, folder: Path) -> int:
         _ignore(folder / ".gitignore"),
     ]
     for path, is_new in made:
-        session.out.say(("✓ " if is_new else "– ", "good" if is_new else "dim"), str(path), ("" if is_new else "  is there already", "dim"))
+        session.out.say(
+            ("✓ " if is_new else "– ", "good" if is_new else "dim"),
+            str(path),
+            ("" if is_new else "  is there already", "dim"),
+        )
     where = "" if folder == Path() else f"cd {folder} && "
     session.out.say()
     session.out.say(("next", "dim"), "  ", (f"{where}tow run hello", "command"))
@@ -98,9 +102,9 @@ def _word(text: str, *, otherwise: str) -> str:
 
 
 def _user() -> str:
-    import re  # noqa: PLC0415 - help needs none of it
+    import re
 
-    from towpath.settings import load  # noqa: PLC0415 - as above
+    from towpath.settings import load
 
     user = load(Path.cwd()).user
     return user if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@-]*", user) else "me"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from towpath.store.logs import LogLine
 
 FOLLOW_SECONDS = 0.2
+PATH_CELLS_MAX = 32
 
 
 @click.command()
@@ -46,14 +47,17 @@ def command(  # noqa: PLR0913 - the options of the command
 
     Secrets are masked before anything is written. Long output keeps its beginning and its end; a line says how much is missing.
     """
-    from towpath.store.logs import LogReader  # noqa: PLC0415 - help needs none of it
+    from towpath.store.logs import LogReader
 
     app = session.app()
     row, folded = app.run(run)
     if step is not None:
         step = _known_step(folded.nodes, step)
     form = "json" if as_json else "raw" if raw else "stamped" if timestamps else "plain"
-    printer = _Printer(session.out, form=form)
+    width = min(
+        PATH_CELLS_MAX, max((len(node.path) for node in folded.nodes.values() if node.attempt), default=0)
+    )
+    printer = _Printer(session.out, form=form, width=width)
     with LogReader(app.logs.folder_of(row.number), step=step, attempt=attempt) as reader:
         printer.show(_last(reader.more(), tail))
         while follow and _goes_on(app, row):
@@ -65,7 +69,7 @@ def command(  # noqa: PLR0913 - the options of the command
 
 def _known_step(nodes: Iterable[str], step: str) -> str:
     """The path that is meant: as it was written, or the one path that ends with it."""
-    from towpath.errors import NotFound  # noqa: PLC0415 - as above
+    from towpath.errors import NotFound
 
     known = [path for path in nodes if path]
     if step in known:
@@ -74,19 +78,21 @@ def _known_step(nodes: Iterable[str], step: str) -> str:
     if len(ending) == 1:
         return ending[0]
     if ending:
-        raise NotFound(f"{step!r} stands for several steps", help=f"name one: {', '.join(sorted(ending)[:8])}")
+        raise NotFound(
+            f"{step!r} stands for several steps", help=f"name one: {', '.join(sorted(ending)[:8])}"
+        )
     raise NotFound(f"no step {step!r} has begun in this run", help="`tow show` lists the steps")
 
 
 def _last(lines: Iterable[LogLine], count: int | None) -> Iterable[LogLine]:
-    from collections import deque  # noqa: PLC0415 - as above
+    from collections import deque
 
     return lines if count is None else deque(lines, maxlen=count)
 
 
 def _goes_on(app: App, row: RunRow) -> bool:
     """Whether more may come: the run is open and somebody drives it."""
-    from towpath.store.contract import Life  # noqa: PLC0415 - as above
+    from towpath.store.contract import Life
 
     now = app.reader.run(row.number)
     if not now.is_open:
@@ -97,10 +103,10 @@ def _goes_on(app: App, row: RunRow) -> bool:
 class _Printer:
     """Prints lines as they come; a long line that comes in pieces is put together again."""
 
-    def __init__(self, screen: Screen, *, form: str) -> None:
+    def __init__(self, screen: Screen, *, form: str, width: int) -> None:
         self._screen = screen
         self._form = form
-        self._width = 0
+        self._width = width
         self._open: tuple[str, int, str] | None = None
 
     def show(self, lines: Iterable[LogLine]) -> None:
@@ -110,7 +116,7 @@ class _Printer:
         self._screen.stream.flush()
 
     def _text(self, one: LogLine) -> str:
-        from towpath.cli.views import facts, lines, words  # noqa: PLC0415 - as above
+        from towpath.cli.views import facts, lines, words
 
         if self._form == "json":
             told = {
@@ -132,7 +138,7 @@ class _Printer:
             return text + end
         broken = "\n" if self._open is not None else ""
         self._open = source if one.goes_on else None
-        self._width = min(32, max(self._width, len(one.path)))
+        self._width = min(PATH_CELLS_MAX, max(self._width, len(one.path)))
         when = words.stamp(one.at) if self._form == "stamped" else words.clock(one.at)
         bar: lines.Span = ("│ ", "bad" if one.stream == "stderr" else "frame")
         head = lines.line((when, "dim"), " ", (f"{lines.safe(one.path):<{self._width}}", "name"), " ")

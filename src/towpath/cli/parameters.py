@@ -13,7 +13,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 RUNS_COMPLETED_MAX = 30
 
 
-def _complete_runs(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_runs(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     try:
         rows = _app(context).reader.runs()
     except Exception:  # noqa: BLE001 - a completion has nobody to tell
@@ -26,7 +28,9 @@ def _complete_runs(context: click.Context, _parameter: click.Parameter, incomple
     return [*found, CompletionItem("last", help="the newest run")] if "last".startswith(incomplete) else found
 
 
-def _complete_steps(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_steps(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     try:
         _, run = _app(context).run(context.params.get("run") or "last")
     except Exception:  # noqa: BLE001 - a completion has nobody to tell
@@ -46,7 +50,7 @@ def _complete_workflows(
 
 
 def _app(context: click.Context) -> Any:  # noqa: ANN401 - imported when a completion needs it
-    from towpath.cli.session import Session  # noqa: PLC0415 - this module is imported by every command
+    from towpath.cli.session import Session
 
     root = context.find_root()
     session = Session(project=root.params.get("project"), data=root.params.get("data"))
@@ -83,7 +87,9 @@ def workflow_argument(metavar: str = "WORKFLOW") -> Callable[[Command], Command]
 
 def by_option() -> Callable[[Command], Command]:
     """--by NAME."""
-    return click.option("--by", metavar="NAME", help="Who acts; the user of this machine where it is left out (TOW_USER).")
+    return click.option(
+        "--by", metavar="NAME", help="Who acts; the user of this machine where it is left out (TOW_USER)."
+    )
 
 
 def json_option(text: str = "As JSON.") -> Callable[[Command], Command]:
@@ -94,7 +100,9 @@ def json_option(text: str = "As JSON.") -> Callable[[Command], Command]:
 def watching_options(command: Command) -> Command:
     """--plain and --json of commands that follow a run."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object for each fact, and one at the end."),
+        click.option(
+            "--json", "as_json", is_flag=True, help="One JSON object for each fact, and one at the end."
+        ),
         click.option("--plain", is_flag=True, help="Lines instead of a live tree; what a pipe gets."),
         click.option("--no-ask", is_flag=True, help="Do not ask here what the run asks; `tow answer` does."),
     ):

@@ -26,19 +26,30 @@ ENDED_SHOWN = 5
 @click.option("-w", "--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option("-e", "--environment", metavar="NAME", help="Only runs in this environment.")
 @click.option("--kind", metavar="KIND", help="Only runs of this kind, such as deployment.")
-@click.option("-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only runs with this label; repeatable.")
+@click.option(
+    "-l",
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only runs with this label; repeatable.",
+)
 @click.option("--waiting", is_flag=True, help="Only runs that wait.")
-@click.option("--since", metavar="AGE", help="Only runs that were started within this time, such as 2h or 7d.")
-@click.option("-n", "--last", "rows", default=ROWS_DEFAULT, show_default=True, metavar="N", help="At most so many.")
+@click.option(
+    "--since", metavar="AGE", help="Only runs that were started within this time, such as 2h or 7d."
+)
+@click.option(
+    "-n", "--last", "rows", default=ROWS_DEFAULT, show_default=True, metavar="N", help="At most so many."
+)
 @parameters.json_option("One JSON object for each run.")
 @pass_session
-def command(session: Session, *, as_json: bool, **options: Any) -> int:  # noqa: ANN401 - the filters, as click gives them
+def command(session: Session, /, *, as_json: bool, **options: Any) -> int:  # noqa: ANN401 - the filters, as click gives them
     """List runs: those on their way, or with --all the ended ones too.
 
     A run is `stranded` when the process that drove it died, and `left` when that process went away in order; `tow resume` goes on
     with both.
     """
-    from towpath.cli.views import facts, listing  # noqa: PLC0415 - help needs none of it
+    from towpath.cli.views import facts, listing
 
     app = session.app()
     if not app.folder.database.exists():
@@ -59,9 +70,9 @@ def command(session: Session, *, as_json: bool, **options: Any) -> int:  # noqa:
 
 
 def _filter(app: App, options: Mapping[str, Any]) -> RunFilter:
-    from towpath.cli import values  # noqa: PLC0415 - help needs none of it
-    from towpath.definition.model import parse_duration  # noqa: PLC0415 - as above
-    from towpath.store.contract import PAGE_ROWS_MAX, RunFilter  # noqa: PLC0415 - as above
+    from towpath.cli import values
+    from towpath.definition.model import parse_duration
+    from towpath.store.contract import PAGE_ROWS_MAX, RunFilter
 
     since = None
     if options["since"]:
@@ -85,14 +96,19 @@ def _filter(app: App, options: Mapping[str, Any]) -> RunFilter:
 
 def _nothing(session: Session, app: App, *, as_json: bool) -> int:
     if not as_json:
-        session.out.say(("no runs yet in ", "dim"), str(app.settings.data), ("; begin with: ", "dim"), ("tow run", "command"))
+        session.out.say(
+            ("no runs yet in ", "dim"),
+            str(app.settings.data),
+            ("; begin with: ", "dim"),
+            ("tow run", "command"),
+        )
     return 0
 
 
 def _tell_of_ended(session: Session, app: App, *, has_open: bool) -> None:
     """Where nothing goes on, the list says so and names what ended last."""
-    from towpath.cli.views import listing  # noqa: PLC0415 - as above
-    from towpath.store.contract import RunFilter  # noqa: PLC0415 - as above
+    from towpath.cli.views import listing
+    from towpath.store.contract import RunFilter
 
     if has_open:
         return

@@ -161,7 +161,7 @@ class _Rehearsal:
         changes = _changes(rehearsal) if rehearsal is not None else ()
         return self._made(planned, depth, says=tuple(says), changes=changes, details=details)
 
-    def _made(  # noqa: PLR0913 - the parts of a forecast
+    def _made(
         self,
         planned: PlanStep,
         depth: int,
@@ -181,7 +181,7 @@ class _Rehearsal:
             details=details or {},
         )
 
-    # --- what can be known ----------------------------------------------------------------------------------------
+    # --- what can be known -------------------------------------------------------------------------------
 
     def _holds(self, condition: values.Condition) -> bool | None:
         """Whether a condition holds; None where that depends on what happens."""
@@ -223,7 +223,7 @@ class _Rehearsal:
             found["run"] = planned.step.run
         return found, unknown
 
-    def _block_words(self, planned: PlanStep) -> list[str]:
+    def _block_words(self, planned: PlanStep) -> list[str]:  # noqa: PLR0911 - one for each kind of step
         step = planned.step
         match step:
             case model.EachStep():
@@ -273,12 +273,12 @@ class _Rehearsal:
             return first_line(str(getattr(planned.step, name)))
         return summary.value_text(value)
 
-    # --- what actions say -----------------------------------------------------------------------------------------
+    # --- what actions say --------------------------------------------------------------------------------
 
     async def _ask_action(self, planned: PlanStep, details: Mapping[str, Json]) -> Rehearsal | None:
         """What the action says that it would do; None where it cannot be asked."""
         step = planned.step
-        assert isinstance(step, model.UsesStep)  # noqa: S101 - asked before
+        assert isinstance(step, model.UsesStep)
         if _HIDDEN in facts.compact(details.get("with", {})):
             return None
         try:
@@ -287,7 +287,7 @@ class _Rehearsal:
             async with asyncio.timeout(REHEARSAL_SECONDS):
                 return await action.rehearse(details.get("with", {}), context)
         except (TowpathError, TimeoutError) as error:
-            from towpath.steps.contract import Rehearsal  # noqa: PLC0415 - loaded by then
+            from towpath.steps.contract import Rehearsal
 
             return Rehearsal(summary=f"would fail now: {error}", known=False)
 
@@ -349,7 +349,7 @@ class _Context:
     @property
     def egress(self) -> Egress:
         """The guarded HTTP client, for questions that change nothing."""
-        from towpath.steps.egress import GuardedEgress  # noqa: PLC0415 - most rehearsals ask nobody
+        from towpath.steps.egress import GuardedEgress
 
         return GuardedEgress()
 
@@ -362,12 +362,12 @@ class _Context:
 
     async def run_process(self, spec: ProcessSpec) -> ProcessResult:
         """Runs a program that only looks."""
-        from towpath.steps.processes import ProcessRunner  # noqa: PLC0415 - most rehearsals run nothing
+        from towpath.steps.processes import ProcessRunner
 
         return await ProcessRunner().run(spec, lambda *_: None)
 
 
-# --- showing -------------------------------------------------------------------------------------------------
+# --- showing ---------------------------------------------------------------------------------------------
 
 
 def _lines(forecasts: list[Forecast], *, width: int) -> list[Line]:

@@ -13,15 +13,13 @@ from towpath.cli.session import Session, pass_session
 @parameters.by_option()
 @parameters.watching_options
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
-    session: Session, *, run: str, by: str | None, as_json: bool, plain: bool, no_ask: bool
-) -> int:
+def command(session: Session, *, run: str, by: str | None, as_json: bool, plain: bool, no_ask: bool) -> int:
     """Run an ended RUN once more from its beginning: the same definition, the same inputs, a new run.
 
     The file as it is now is run with `tow run`.
     """
-    from towpath.cli import going_on  # noqa: PLC0415 - help needs none of it
-    from towpath.cli.watching import foreground  # noqa: PLC0415 - as above
+    from towpath.cli import going_on
+    from towpath.cli.watching import foreground
 
     row = session.app().reader.run(run)
     manner = foreground.manner(actor=session.actor(by), as_json=as_json, plain=plain, no_ask=no_ask)

@@ -12,7 +12,9 @@ from towpath.cli.session import Session, pass_session
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--force", is_flag=True, help="Replace the data that is there; it is kept beside under another name.")
+@click.option(
+    "--force", is_flag=True, help="Replace the data that is there; it is kept beside under another name."
+)
 @click.option("--check", is_flag=True, help="Only check FILE; change nothing.")
 @pass_session
 def command(session: Session, *, file: Path, force: bool, check: bool) -> int:
@@ -21,15 +23,14 @@ def command(session: Session, *, file: Path, force: bool, check: bool) -> int:
     Nothing is touched when the file is damaged, or while a process drives runs in the data folder. Runs that were open when the backup
     was made go on with `tow resume`.
     """
-    from towpath.cli.views import words  # noqa: PLC0415 - help needs none of it
-    from towpath.store import backup  # noqa: PLC0415 - as above
+    from towpath.cli.views import words
+    from towpath.store import backup
 
     data = session.app().settings.data
-    if check:
-        manifest = backup.check_backup(file)
-    else:
-        manifest = backup.restore(file, data, force=force)
+    manifest = backup.check_backup(file) if check else backup.restore(file, data, force=force)
     when = words.moment(manifest.created_at, now=session.app().now())
     what = f"{words.counted(len(manifest.files), 'file')}, {words.size(manifest.bytes)}, of {when}"
-    session.out.say("whole and undamaged: " if check else "restored ", (str(file if check else data), "name"), f": {what}")
+    session.out.say(
+        "whole and undamaged: " if check else "restored ", (str(file if check else data), "name"), f": {what}"
+    )
     return exit_codes.OK

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @parameters.by_option()
 @parameters.watching_options
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     session: Session, *, run: str | None, by: str | None, as_json: bool, plain: bool, no_ask: bool
 ) -> int:
     """Take over a RUN whose owner died or went away, and go on with it in the foreground.
@@ -28,7 +28,7 @@ def command(  # noqa: PLR0913 - the options of the command
     Steps that had ended are not run again. A step that was running runs again when it is idempotent or its check says that it is not
     done; else a person is asked. Without RUN, every run that nobody drives is taken over and all are followed, one after the other.
     """
-    from towpath.cli.watching import foreground  # noqa: PLC0415 - help needs none of it
+    from towpath.cli.watching import foreground
 
     app = session.app()
     numbers = [app.reader.run(run).number] if run is not None else [row.number for row in stranded(app)]
@@ -47,8 +47,10 @@ def command(  # noqa: PLR0913 - the options of the command
 
 def stranded(app: App) -> list[RunRow]:
     """Open runs that nobody drives and that no other run will take up, the oldest first."""
-    from towpath.store.contract import Life, RunFilter  # noqa: PLC0415 - as above
+    from towpath.store.contract import Life, RunFilter
 
+    if not app.folder.database.exists():
+        return []
     rows = app.reader.runs(RunFilter(is_open=True, rows_max=1_000))
     alive = {owner.id for owner in app.store.owners.owners() if owner.life is Life.ALIVE}
     found = {row.number: row for row in rows if row.owner not in alive}

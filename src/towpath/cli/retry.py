@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @parameters.by_option()
 @parameters.watching_options
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     session: Session, *, run: str, step: str | None, by: str | None, as_json: bool, plain: bool, no_ask: bool
 ) -> int:
     """Go on from the step that failed.
@@ -27,9 +27,9 @@ def command(  # noqa: PLR0913 - the options of the command
     In an open run, the step that asks what to do, or that waits for its next attempt, runs again now. An ended run never opens again:
     a new run, linked to it, carries over every step that ended well and goes on from the one that failed, in the foreground.
     """
-    from towpath.cli import going_on  # noqa: PLC0415 - help needs none of it
-    from towpath.cli.watching import foreground  # noqa: PLC0415 - as above
-    from towpath.core import stimuli  # noqa: PLC0415 - as above
+    from towpath.cli import going_on
+    from towpath.cli.watching import foreground
+    from towpath.core import stimuli
 
     app = session.app()
     row, folded = app.run(run)
@@ -45,7 +45,7 @@ def command(  # noqa: PLR0913 - the options of the command
 
 def choose_step(run: Run, step: Path | None, *, verb: str) -> Path:
     """The step that is meant: the one that was named, or the only one that can be meant; raises Refused or NotFound."""
-    from towpath.errors import NotFound, Refused  # noqa: PLC0415 - as above
+    from towpath.errors import NotFound, Refused
 
     fitting = [node.path for node in run.open_leaves() if _can_be_meant(node, verb)]
     if step is not None:
@@ -55,8 +55,13 @@ def choose_step(run: Run, step: Path | None, *, verb: str) -> Path:
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
-        raise Refused(f"no step asks or waits for its retry: there is nothing to {verb}", help="`tow show` tells what it waits for")
-    raise Refused(f"several steps can be meant: {', '.join(sorted(fitting))}", help=f"name one: tow {verb} RUN … STEP")
+        raise Refused(
+            f"no step asks or waits for its retry: there is nothing to {verb}",
+            help="`tow show` tells what it waits for",
+        )
+    raise Refused(
+        f"several steps can be meant: {', '.join(sorted(fitting))}", help=f"name one: tow {verb} RUN … STEP"
+    )
 
 
 def _can_be_meant(node: Node, verb: str) -> bool:

@@ -14,16 +14,16 @@ from towpath.cli.session import Session, pass_session
 @parameters.by_option()
 @parameters.watching_options
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     session: Session, *, run: str, reason: str, by: str | None, as_json: bool, plain: bool, no_ask: bool
 ) -> int:
     """Undo what a RUN did: every step that was started and says how, the newest first.
 
     An open run stops and undoes what it did. An ended run is undone by a new run, linked to it, in the foreground.
     """
-    from towpath.cli import going_on  # noqa: PLC0415 - help needs none of it
-    from towpath.cli.watching import foreground  # noqa: PLC0415 - as above
-    from towpath.core import stimuli  # noqa: PLC0415 - as above
+    from towpath.cli import going_on
+    from towpath.cli.watching import foreground
+    from towpath.core import stimuli
 
     app = session.app()
     row = app.reader.run(run)

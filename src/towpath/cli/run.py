@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @parameters.workflow_argument()
-@click.option("-i", "--input", "inputs", multiple=True, metavar="KEY=VALUE", help="An input; KEY=@FILE reads a file.")
-@click.option("--inputs", "file", type=click.Path(path_type=Path), metavar="FILE", help="Inputs from a YAML or JSON file.")
+@click.option(
+    "-i", "--input", "inputs", multiple=True, metavar="KEY=VALUE", help="An input; KEY=@FILE reads a file."
+)
+@click.option(
+    "--inputs",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Inputs from a YAML or JSON file.",
+)
 @parameters.by_option()
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 @parameters.watching_options
@@ -43,8 +51,8 @@ def command(  # noqa: PLR0913 - the options of the command
     Ctrl-C asks whether to cancel the run and undo what it did, to leave it as it is (`tow resume` goes on), or to go on. Without a
     terminal, SIGINT cancels and SIGTERM leaves.
     """
-    from towpath.cli import values  # noqa: PLC0415 - help needs none of it
-    from towpath.cli.watching import foreground  # noqa: PLC0415 - as above
+    from towpath.cli import values
+    from towpath.cli.watching import foreground
 
     app = session.app(parameters.start_of(workflow))
     loaded = app.find(workflow)
@@ -52,7 +60,7 @@ def command(  # noqa: PLR0913 - the options of the command
     actor = session.actor(by)
     request = app.request(loaded, given, started_by=actor)
     if dry_run:
-        from towpath.cli import rehearsing  # noqa: PLC0415 - as above
+        from towpath.cli import rehearsing
 
         return rehearsing.rehearse(session, request, as_json=as_json)
 

@@ -24,7 +24,9 @@ def command() -> None:
 
 @command.command("set")
 @click.argument("name")
-@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="Take the value from a file, as it is.")
+@click.option(
+    "--file", type=click.Path(path_type=Path), metavar="FILE", help="Take the value from a file, as it is."
+)
 @pass_session
 def set_(session: Session, *, name: str, file: Path | None) -> int:
     """Keep a value under NAME; it is asked for without showing it, or read from standard input.
@@ -34,12 +36,17 @@ def set_(session: Session, *, name: str, file: Path | None) -> int:
     value = _value(name, file)
     session.app().folder.make()
     session.app().sealed_secrets.set(name, value)
-    session.out.say("the secret ", (name, "name"), " is kept; steps read it as ", ("${{ secrets." + name + " }}", "command"))
+    session.out.say(
+        "the secret ",
+        (name, "name"),
+        " is kept; steps read it as ",
+        ("${{ secrets." + name + " }}", "command"),
+    )
     return exit_codes.OK
 
 
 def _value(name: str, file: Path | None) -> str:
-    from towpath.errors import LimitExceeded, Refused  # noqa: PLC0415 - help needs none of it
+    from towpath.errors import LimitExceeded, Refused
 
     if file is not None:
         try:
@@ -65,8 +72,8 @@ def _value(name: str, file: Path | None) -> str:
 @pass_session
 def list_(session: Session, *, as_json: bool) -> int:
     """List the names of the secrets and when they were set; no value is ever shown."""
-    from towpath.cli.views import facts  # noqa: PLC0415 - help needs none of it
-    from towpath.cli.views.lines import line, table  # noqa: PLC0415 - as above
+    from towpath.cli.views import facts
+    from towpath.cli.views.lines import line, table
 
     entries = session.app().sealed_secrets.list()
     if as_json:

@@ -26,7 +26,7 @@ class Session:
     def app(self, start: Path | None = None) -> App:
         """The project with its data, plugged together at the first call; *start* is a file that was named."""
         if self._app is None:
-            from towpath import app, settings  # noqa: PLC0415 - not every command needs it
+            from towpath import app, settings
 
             found = settings.load(start or Path.cwd(), project=self.project, data=self.data)
             self._app = app.build(found)

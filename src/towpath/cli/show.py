@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from towpath.core.run import Node, Run
     from towpath.store.contract import RunRow
 
-ERROR_TAIL_LINES = 15
-
 
 @click.command()
 @parameters.run_argument()
 @parameters.step_option("Only this step: its attempts, inputs and outputs.")
-@click.option("-t", "--timeline", "with_timeline", is_flag=True, help="Everything that happened, in order, and who did it.")
+@click.option(
+    "-t",
+    "--timeline",
+    "with_timeline",
+    is_flag=True,
+    help="Everything that happened, in order, and who did it.",
+)
 @click.option("--all", "everything", is_flag=True, help="Every item and round of every loop.")
 @parameters.json_option("The run, its steps and their outputs as one JSON object.")
 @pass_session
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     session: Session,
     *,
     run: str,
@@ -35,7 +39,7 @@ def command(  # noqa: PLR0913 - the options of the command
     as_json: bool,
 ) -> int:
     """Show a run: its tree, why it waits and since when, how it ended and why, and what to type next."""
-    from towpath.cli.views.chronicle import Chronicle  # noqa: PLC0415 - help needs none of it
+    from towpath.cli.views.chronicle import Chronicle
 
     app = session.app()
     row, folded = app.run(run)
@@ -54,7 +58,7 @@ def command(  # noqa: PLR0913 - the options of the command
 
 
 def _as_json(app: App, row: RunRow, run: Run, *, step: str | None) -> int:
-    from towpath.cli.views import facts  # noqa: PLC0415 - as above
+    from towpath.cli.views import facts
 
     owner = app.owner_of(row) if row.is_open else None
     state = facts.state_object(run)
@@ -68,20 +72,25 @@ def _as_json(app: App, row: RunRow, run: Run, *, step: str | None) -> int:
 
 
 def _header(session: Session, app: App, row: RunRow, run: Run) -> None:
-    from towpath.cli.views import listing, summary, words  # noqa: PLC0415 - as above
-    from towpath.cli.views.lines import Line, line, safe, table  # noqa: PLC0415 - as above
+    from towpath.cli.views import listing, summary, words
+    from towpath.cli.views.lines import Line, line, safe, table
 
     out, now = session.out, app.now()
-    out.show(summary.headline(run, row.number, now=now))
+    out.show(summary.headline(run, row.number, now=now, width=out.width))
     rows: list[tuple[Line, Line]] = [
-        (line(("started", "dim")), line(f"{words.moment(run.accepted_at, now=now)} by {safe(run.started_by)}"))
+        (
+            line(("started", "dim")),
+            line(f"{words.moment(run.accepted_at, now=now)} by {safe(run.started_by)}"),
+        )
     ]
     if row.is_open:
         rows.append((line(("owner", "dim")), listing.owner_text(row, app.owner_of(row), now=now)))
     if row.environment:
         rows.append((line(("environment", "dim")), line(safe(row.environment))))
     if row.origin is not None:
-        rows.append((line(("origin", "dim")), line(f"{safe(row.origin_reason or 'after')} of run {row.origin}")))
+        rows.append(
+            (line(("origin", "dim")), line(f"{safe(row.origin_reason or 'after')} of run {row.origin}"))
+        )
     definition = app.reader.definition(row.definition)
     where = f"{safe(definition.path or '')}  " if definition.path else ""
     rows.append((line(("definition", "dim")), line(where, (row.definition[:12], "dim"))))
@@ -92,14 +101,14 @@ def _header(session: Session, app: App, row: RunRow, run: Run) -> None:
 
 
 def _tree(session: Session, app: App, run: Run, chronicle: Chronicle, *, everything: bool) -> None:
-    from towpath.cli.views import tree  # noqa: PLC0415 - as above
+    from towpath.cli.views import tree
 
     rows = tree.tree(run, tree.Detail(now=app.now(), chronicle=chronicle, everything=everything))
     session.out.show(*tree.lines(rows, session.out))
 
 
 def _timeline(session: Session, app: App, row: RunRow) -> None:
-    from towpath.cli.views import timeline  # noqa: PLC0415 - as above
+    from towpath.cli.views import timeline
 
     entries = list(timeline.Teller().tell(fact for _, fact in app.events(row)))
     width = min(timeline.PATH_CELLS_MAX, max((len(entry.path) for entry in entries), default=0))
@@ -107,10 +116,11 @@ def _timeline(session: Session, app: App, row: RunRow) -> None:
 
 
 def _end(session: Session, app: App, row: RunRow, run: Run, chronicle: Chronicle) -> None:
-    from towpath.cli.views import summary  # noqa: PLC0415 - as above
+    from towpath.cli.views import summary
+    from towpath.cli.watching.tails import last_words
 
     out = session.out
-    ending = summary.ending_lines(run, out, tail=_error_tail(app, row, run))
+    ending = summary.ending_lines(run, out, tail=last_words(app.logs.folder_of(row.number), run))
     waiting = () if run.has_ended else summary.waiting_lines(run, chronicle, row.number, out, now=app.now())
     hints = summary.hint_lines(summary.hints(run, row.number), out)
     for block in (waiting, ending, hints):
@@ -118,31 +128,19 @@ def _end(session: Session, app: App, row: RunRow, run: Run, chronicle: Chronicle
             out.show((), *block)
 
 
-def _error_tail(app: App, row: RunRow, run: Run) -> tuple[str, ...]:
-    """The last lines that the failing step printed."""
-    from collections import deque  # noqa: PLC0415 - as above
-
-    from towpath.cli.views.lines import safe  # noqa: PLC0415 - as above
-    from towpath.store.logs import LogReader  # noqa: PLC0415 - as above
-
-    if run.error is None or not run.error.step:
-        return ()
-    with LogReader(app.logs.folder_of(row.number), step=run.error.step) as reader:
-        kept = deque((safe(one.text).rstrip() for one in reader.more()), maxlen=ERROR_TAIL_LINES)
-    return tuple(kept)
-
-
 def _step(session: Session, app: App, row: RunRow, run: Run, path: str) -> int:
     """One step: what happened to it, what it was given and what it handed on."""
-    from towpath.cli.views import summary, timeline, waits  # noqa: PLC0415 - as above
-    from towpath.cli.views.lines import safe  # noqa: PLC0415 - as above
-    from towpath.core.run import is_within  # noqa: PLC0415 - as above
+    from towpath.cli.views import summary, timeline, waits
+    from towpath.cli.views.lines import safe
+    from towpath.core.run import is_within
 
     node = _node_at(run, path)
     out = session.out
     out.say((safe(path), "name"), "  ", timeline.status_span(node.status))
     teller = timeline.Teller()
-    entries = [entry for entry in teller.tell(fact for _, fact in app.events(row)) if is_within(entry.path, path)]
+    entries = [
+        entry for entry in teller.tell(fact for _, fact in app.events(row)) if is_within(entry.path, path)
+    ]
     out.show(*(timeline.entry_line(entry) for entry in entries))
     for title, values in (("with", _given(app, row, path)), ("outputs", node.outputs or {})):
         if values:
@@ -158,7 +156,7 @@ def _step(session: Session, app: App, row: RunRow, run: Run, path: str) -> int:
 
 def _given(app: App, row: RunRow, path: str) -> dict[str, object]:
     """What the latest attempt of a step was given; secrets are named, never shown."""
-    from towpath.core import events  # noqa: PLC0415 - as above
+    from towpath.core import events
 
     work = None
     for _, fact in app.events(row):
@@ -174,11 +172,13 @@ def _given(app: App, row: RunRow, path: str) -> dict[str, object]:
 
 
 def _node_at(run: Run, path: str) -> Node:
-    from towpath.definition.problems import closest  # noqa: PLC0415 - as above
-    from towpath.errors import NotFound  # noqa: PLC0415 - as above
+    from towpath.definition.problems import closest
+    from towpath.errors import NotFound
 
     node = run.nodes.get(path)
     if node is None:
         near = closest(path, [known for known in run.nodes if known])
-        raise NotFound(f"no step {path!r} has begun in this run", help=f"did you mean {near}?" if near else "")
+        raise NotFound(
+            f"no step {path!r} has begun in this run", help=f"did you mean {near}?" if near else ""
+        )
     return node

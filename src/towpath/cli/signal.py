@@ -18,7 +18,7 @@ from towpath.cli.session import Session, pass_session
 @pass_session
 def command(session: Session, *, run: str, name: str, payload: str | None, by: str | None) -> int:
     """Send the signal NAME to a RUN. It is kept until a step waits for it."""
-    from towpath.core import stimuli  # noqa: PLC0415 - help needs none of it
+    from towpath.core import stimuli
 
     app = session.app()
     row = app.reader.run(run)

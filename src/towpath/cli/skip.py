@@ -19,8 +19,8 @@ def command(session: Session, *, run: str, step: str | None, reason: str, by: st
 
     The run then ends as partially_succeeded at best.
     """
-    from towpath.cli.retry import choose_step  # noqa: PLC0415 - help needs none of it
-    from towpath.core import stimuli  # noqa: PLC0415 - as above
+    from towpath.cli.retry import choose_step
+    from towpath.core import stimuli
 
     app = session.app()
     row, folded = app.run(run)

@@ -42,7 +42,7 @@ def read_file(path: Path) -> dict[str, core.Json]:
 
 
 def _yaml(text: str, path: Path) -> core.Json:
-    from towpath.definition.problems import DefinitionProblems, errors_of  # noqa: PLC0415 - only for a wrong file
+    from towpath.definition.problems import DefinitionProblems, errors_of
 
     read = source.read_source(text, path=str(path))
     if errors_of(read.problems):

@@ -21,8 +21,10 @@ def command(*, as_json: bool) -> None:
         "system": f"{platform.system()} {platform.release()}",
     }
     if as_json:
-        from towpath.cli.views import facts  # noqa: PLC0415 - plain output needs no encoder
+        from towpath.cli.views import facts
 
         click.echo(facts.json_line(parts))
     else:
-        click.echo(f"tow {parts['towpath']} (Python {parts['python']}, SQLite {parts['sqlite']}, {parts['system']})")
+        click.echo(
+            f"tow {parts['towpath']} (Python {parts['python']}, SQLite {parts['sqlite']}, {parts['system']})"
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from towpath.cli.views import waits, words
 from towpath.cli.views.chronicle import Chronicle
-from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, table, wrap
+from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, table, width_of, wrap
 from towpath.cli.views.timeline import status_span
 from towpath.core.run import Json, Micros, Run
 from towpath.store.contract import RunNumber
@@ -24,11 +24,10 @@ class Hint:
     why: str
 
 
-def headline(run: Run, number: RunNumber, *, now: Micros) -> Line:
-    """`release_shop #12  running  12s`."""
+def headline(run: Run, number: RunNumber, *, now: Micros, width: int = 10_000) -> Line:
+    """`release_shop #12  running  12s`; of a long name only as much as fits."""
     end = run.ended_at or now
-    return line(
-        (run.plan.workflow.name, "name"),
+    rest = line(
         " ",
         (f"#{number}", "place"),
         "  ",
@@ -37,6 +36,8 @@ def headline(run: Run, number: RunNumber, *, now: Micros) -> Line:
         (words.duration(end - run.accepted_at), "dim"),
         ("  undoes an ended run" if run.mode == "rollback" else "", "dim"),
     )
+    name = clip(((run.plan.workflow.name, "name"),), max(8, width - width_of(rest)))
+    return clip((*name, *rest), width)
 
 
 def waiting_lines(
@@ -72,7 +73,7 @@ def ending_lines(run: Run, screen: Screen, *, tail: Iterable[str] = ()) -> tuple
 
 def _error_lines(run: Run, screen: Screen) -> list[Line]:
     error = run.error
-    assert error is not None  # noqa: S101 - asked before
+    assert error is not None
     where = f"{safe(error.step)}: " if error.step else ""
     text = where + (safe(error.message.strip()) or error.kind)
     rows = list(wrap(text, screen.width - 7))
@@ -95,7 +96,7 @@ def value_text(value: Json) -> str:
     if isinstance(value, str):
         text = safe(value.strip())
     else:
-        from towpath.cli.views import facts  # noqa: PLC0415 - only where there are values
+        from towpath.cli.views import facts
 
         text = safe(facts.compact(value))
     return text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 1] + "…"

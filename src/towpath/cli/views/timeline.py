@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Role, Span, first_line, line, safe
@@ -65,43 +66,9 @@ class Teller:
             if entry is not None:
                 yield entry
 
-    def _entry(self, fact: events.AnyEvent) -> Entry | None:  # noqa: PLR0911, C901 - one line for each event
-        match fact:
-            case events.RunAccepted():
-                return self._accepted(fact)
-            case events.RunAdmitted():
-                return Entry(at=fact.at, path="", text="has its place and begins")
-            case events.StepStarted():
-                return self._started(fact)
-            case events.StepRetrying():
-                return self._retrying(fact)
-            case events.WaitStarted():
-                return self._waits(fact)
-            case events.PeopleAsked():
-                return self._asks(fact)
-            case events.AnswerGiven():
-                return self._answered(fact)
-            case events.BodyEnded():
-                return self._body_ended(fact)
-            case events.PhaseStarted():
-                return self._phase(fact)
-            case events.FailureSettled():
-                return self._settled(fact)
-            case events.StepUndone():
-                return self._undone(fact)
-            case events.StepEnded():
-                return self._ended(fact)
-            case events.StepsReset():
-                return self._reset(fact)
-            case events.StopRequested():
-                return self._stop(fact)
-            case events.SignalReceived():
-                text = f"{fact.kind} {safe(fact.name)} came"
-                return Entry(at=fact.at, path="", text=text, by=safe(fact.by))
-            case events.RunEnded():
-                return self._run_ended(fact)
-            case _:
-                return None
+    def _entry(self, fact: events.AnyEvent) -> Entry | None:
+        rule = self._rules.get(type(fact))
+        return None if rule is None else rule(self, fact)
 
     def _accepted(self, fact: events.RunAccepted) -> Entry:
         self._began[""] = fact.at
@@ -238,6 +205,12 @@ class Teller:
         text = f"is being stopped: {safe(fact.reason)}{how}"
         return Entry(at=fact.at, path=fact.path, text=text, role="warn", by=safe(fact.by))
 
+    def _admitted(self, fact: events.RunAdmitted) -> Entry:
+        return Entry(at=fact.at, path="", text="has its place and begins")
+
+    def _signal(self, fact: events.SignalReceived) -> Entry:
+        return Entry(at=fact.at, path="", text=f"{fact.kind} {safe(fact.name)} came", by=safe(fact.by))
+
     def _run_ended(self, fact: events.RunEnded) -> Entry:
         text = f"ended: {fact.status}{self._took('', fact.at)}"
         if fact.message:
@@ -247,6 +220,25 @@ class Teller:
     def _took(self, path: Path, at: Micros) -> str:
         began = self._began.get(path)
         return "" if began is None else f" after {words.duration(at - began)}"
+
+    _rules: ClassVar[dict[type, Callable[[Teller, Any], Entry | None]]] = {
+        events.RunAccepted: _accepted,
+        events.RunAdmitted: _admitted,
+        events.StepStarted: _started,
+        events.StepRetrying: _retrying,
+        events.WaitStarted: _waits,
+        events.PeopleAsked: _asks,
+        events.AnswerGiven: _answered,
+        events.BodyEnded: _body_ended,
+        events.PhaseStarted: _phase,
+        events.FailureSettled: _settled,
+        events.StepUndone: _undone,
+        events.StepEnded: _ended,
+        events.StepsReset: _reset,
+        events.StopRequested: _stop,
+        events.SignalReceived: _signal,
+        events.RunEnded: _run_ended,
+    }
 
 
 def _message(error: Error) -> str:

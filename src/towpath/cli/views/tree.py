@@ -24,7 +24,6 @@ from towpath.cli.views.lines import (
     line,
     pad,
     safe,
-    width_of,
 )
 from towpath.core.names import names_for
 from towpath.core.plan import HANDLERS, PlanStep
@@ -81,6 +80,12 @@ class Row:
         return self.look in ("succeeded", "skipped", "pending", "folded") and all(
             row.is_settled for row in self.rows
         )
+
+    @property
+    def urgency(self) -> int:
+        """What has to be seen first: 0 for questions and failures, 1 for what goes on, 2 for the rest."""
+        own = 0 if self.look in ("asking", "failed") else 2 if self.is_settled else 1
+        return min([own, *(row.urgency for row in self.rows)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +154,7 @@ class _Builder:
             rows = tuple(self._list(planned.lists.get(planned.kind, ()), path))
         return Row(look="pending", label=label_of(planned), path=path, note=note, rows=rows)
 
-    # --- what is inside a block -----------------------------------------------------------------------------------
+    # --- what is inside a block --------------------------------------------------------------------------
 
     def _body(self, planned: PlanStep, node: Node) -> tuple[Row, ...]:
         if node.status == "skipped":
@@ -178,7 +183,7 @@ class _Builder:
         shown = [*failed[:ITEMS_FAILED_MAX], *running[:ITEMS_RUNNING_MAX]]
         rows = [self._short_item(frame) for frame in shown]
         hidden = len(items) - len(shown)
-        rows.append(Row(look="folded", label=f"{hidden:,} more", note=self._counts(node)))
+        rows.append(Row(look="folded", label=f"{hidden:,} more", note=self._counts(node, shown)))
         return tuple(rows)
 
     def _failed_items(self, node: Node) -> list[Path]:
@@ -270,7 +275,7 @@ class _Builder:
                 return tuple(self._list(planned.lists.get(slot, ()), f"{node.path}[{position}]"))
         return ()
 
-    # --- what handles a step's end --------------------------------------------------------------------------------
+    # --- what handles a step's end -----------------------------------------------------------------------
 
     def _handlers(self, planned: PlanStep, path: Path) -> Iterator[Row]:
         for handler in HANDLERS:
@@ -301,7 +306,7 @@ class _Builder:
             return "given up"
         return ""
 
-    # --- words ----------------------------------------------------------------------------------------------------
+    # --- words -------------------------------------------------------------------------------------------
 
     def _took(self, node: Node) -> str:
         if not node.started_at or node.reason == "carried":
@@ -319,30 +324,33 @@ class _Builder:
         match node.status:
             case "failed":
                 return self._failure_note(node)
-            case "performing" | "open" if node.stopping or node.path in self.run.stops:
-                return f"stopping: {self.run.stops.get(node.path) or 'asked to end'}"
-            case "open" if node.phase == "rollback":
-                return f"rolling back {node.cursor + 1} of {len(node.undo)}"
-            case "performing" if node.stage == "check":
-                return "checking whether it is done already"
-            case "performing" if node.child is not None:
-                return f"run {node.child}"
-            case "succeeded" if node.undone:
-                return self._undone_note(planned, node)
-            case "performing" | "succeeded" if node.tries > 1:
-                return _attempt_words(planned, node)
-            case "succeeded" if node.reason == "continued":
-                return ""
+            case "performing" | "open":
+                return self._working_note(planned, node)
             case "retrying" | "waiting" | "asking":
                 return self._wait_note(planned, node)
-            case "skipped":
-                return _SKIPPED.get(node.reason, safe(node.reason))
-            case "cancelled":
-                return _CANCELLED.get(node.reason, safe(node.reason))
-            case _ if node.reason == "carried":
-                return "done in the run before"
-            case _:
-                return safe(node.reason)
+            case "succeeded":
+                return self._success_note(planned, node)
+            case status:
+                words_of = _SKIPPED if status == "skipped" else _CANCELLED
+                return words_of.get(node.reason, safe(node.reason))
+
+    def _working_note(self, planned: PlanStep, node: Node) -> str:
+        if node.stopping or node.path in self.run.stops:
+            return f"stopping: {self.run.stops.get(node.path) or 'asked to end'}"
+        if node.phase == "rollback":
+            return f"rolling back {node.cursor + 1} of {len(node.undo)}"
+        if node.status == "performing" and node.stage == "check":
+            return "checking whether it is done already"
+        if node.child is not None:
+            return f"run {node.child}"
+        return _attempt_words(planned, node) if node.tries > 1 and node.status == "performing" else ""
+
+    def _success_note(self, planned: PlanStep, node: Node) -> str:
+        if node.undone:
+            return self._undone_note(planned, node)
+        if node.tries > 1:
+            return _attempt_words(planned, node)
+        return _SUCCEEDED.get(node.reason, safe(node.reason))
 
     def _undone_note(self, planned: PlanStep, node: Node) -> str:
         frame = self.run.nodes.get(f"{node.path}~rollback")
@@ -354,12 +362,7 @@ class _Builder:
         return f"rolled back by {', '.join(names)}" if names else "rolled back"
 
     def _failure_note(self, node: Node) -> str:
-        if (
-            node.error is not None
-            and node.error.step != node.path
-            and not node.settled
-            and node.items is None
-        ):
+        if node.error is not None and node.error.step != node.path and not node.settled:
             return ""  # the row of the step that failed says it
         message = first_line(node.error.message) if node.error is not None else "failed"
         if node.settled:
@@ -412,17 +415,17 @@ class _Builder:
             text += f" · {batch_words(step, node)}"
         return text
 
-    def _counts(self, node: Node) -> str:
+    def _counts(self, node: Node, shown: list[Path]) -> str:
+        """How many of the items without a row are in which state."""
+        open_shown = sum(self.run.nodes[frame].is_open for frame in shown)
         waiting = len(node.items or ()) - node.cursor
-        done = node.cursor - node.active - node.failed
-        parts = [f"{done:,} succeeded"]
-        if node.failed:
-            parts.append(f"{node.failed:,} failed")
-        if node.is_open and node.active:
-            parts.append(f"{node.active:,} running")
-        if waiting:
-            parts.append(f"{waiting:,} {'to come' if node.is_open else 'not reached'}")
-        return ", ".join(parts)
+        numbers = (
+            (node.cursor - node.active - node.failed, "succeeded"),
+            (node.failed - (len(shown) - open_shown), "failed"),
+            (node.active - open_shown, "running"),
+            (waiting, "to come" if node.is_open else "not reached"),
+        )
+        return ", ".join(f"{number:,} {word}" for number, word in numbers if number > 0)
 
     def _chosen(self, planned: PlanStep, node: Node) -> str:
         step = planned.step
@@ -460,7 +463,7 @@ def label_of(planned: PlanStep) -> str:
     return f"{planned.key} {step.uses if isinstance(step, model.UsesStep) else step.kind}"
 
 
-def outline(planned: PlanStep) -> str:
+def outline(planned: PlanStep) -> str:  # noqa: PLR0911 - one for each kind of step
     """What a step without a title will do, in a few words."""
     step = planned.step
     match step:
@@ -482,7 +485,7 @@ def outline(planned: PlanStep) -> str:
 
 def batch_words(step: model.EachStep, node: Node) -> str:
     """Which batch of an `each` is going on: `batch 2 of 3`."""
-    from towpath.core.blocks.each import batch_ends  # noqa: PLC0415 - the rule stands beside its block
+    from towpath.core.blocks.each import batch_ends
 
     batch = step.batch if isinstance(step.batch, tuple) else (step.batch or 1,)
     ends = batch_ends(batch, len(node.items or ()))
@@ -505,6 +508,7 @@ def _next_attempt(planned: PlanStep, node: Node) -> str:
 
 
 _HANDLER_LABELS = {"rollback": "rollback", "catch": "catch", "on_failure": "on failure", "finally": "finally"}
+_SUCCEEDED = {"continued": "", "carried": "done in the run before", "unanswered": "nobody answered in time"}
 _SKIPPED = {
     "condition": "skipped: its `if` does not hold",
     "already_done": "done already",
@@ -515,12 +519,10 @@ _CANCELLED = {"stopped": "not started: the run was being stopped", "": "cancelle
 _SETTLED = {"caught": "caught", "continued": "the run went on", "skipped": "passed over"}
 
 
-# --- rows to lines -----------------------------------------------------------------------------------------------------
+# --- rows to lines ---------------------------------------------------------------------------------------
 
 
-def lines(
-    rows: tuple[Row, ...], screen: Screen, *, beat: int | None = None
-) -> tuple[Line, ...]:
+def lines(rows: tuple[Row, ...], screen: Screen, *, beat: int | None = None) -> tuple[Line, ...]:
     """The rows as lines with guides, one column for the times and what is left for notes."""
     flat = tuple(_flat(rows, ""))
     width = screen.width
@@ -618,8 +620,9 @@ def _folded_settled(rows: tuple[Row, ...]) -> tuple[Row, ...]:
 def _pile_row(pile: list[Row]) -> Row:
     if len(pile) == 1:
         return pile[0]
+    noun = "item" if pile[0].path.endswith("]") else "step"
     return Row(
-        look=pile[0].look, label=words.counted(len(pile), "step"), note=", ".join(row.label for row in pile)
+        look=pile[0].look, label=words.counted(len(pile), noun), note=", ".join(row.label for row in pile)
     )
 
 
@@ -630,7 +633,7 @@ def _cut(rows: tuple[Row, ...], height: int) -> tuple[Row, ...]:
 
 
 def _kept(rows: tuple[Row, ...], room: int) -> tuple[tuple[Row, ...], int]:
-    wanted = sorted(range(len(rows)), key=lambda index: (rows[index].is_settled, index))
+    wanted = sorted(range(len(rows)), key=lambda index: (rows[index].urgency, index))
     taken: dict[int, Row] = {}
     hidden = 0
     for index in wanted:

@@ -46,7 +46,7 @@ class Said:
 def question_lines(node: Node, screen: Screen, *, now: Micros) -> tuple[Line, ...]:
     """What is asked, with its instructions and its evidence."""
     question = node.question
-    assert question is not None  # noqa: S101 - the node asks
+    assert question is not None
     title = first_line(question.text)
     made: list[Line] = [line(("? ", "ask"), (title, "name"), (f"  {safe(node.path)}", "dim"))]
     rest = question.text.strip().split("\n", 1)
@@ -114,7 +114,7 @@ class Dialogue:
         """The answer to the question of *node*; None where the person wants to answer later."""
         screen = self._keyboard.screen
         question = node.question
-        assert question is not None  # noqa: S101 - the node asks
+        assert question is not None
         screen.show((), *question_lines(node, screen, now=now))
         self._explain(question)
         decision = await self._decision(question)

@@ -76,7 +76,7 @@ def _still_open(app: App, owner: str) -> RunNumber | None:
 class Foreground:
     """One run that is followed."""
 
-    def __init__(  # noqa: PLR0913 - what it joins
+    def __init__(
         self,
         session: Session,
         app: App,
@@ -115,10 +115,13 @@ class Foreground:
             with self._signals():
                 await self._until_over(steps)
         finally:
+            asked = self._dialogue is not None and not self.was_left
             await self._end_dialogue()
             pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await pump
+        if asked:
+            self._tell_settled()
         self._view.finish(self._app.now(), left=self.was_left)
         self._tails.close()
         return self._code()
@@ -137,7 +140,7 @@ class Foreground:
             return failures.code_of_run(self._run)
         return exit_codes.WAITING if self._terminated else exit_codes.INTERRUPTED
 
-    # --- what happens to the run ----------------------------------------------------------------------------------
+    # --- what happens to the run -------------------------------------------------------------------------
 
     async def _pump(self, steps: asyncio.Queue[Step | Exception | None]) -> None:
         """Carries the steps of the run into the queue; None at the end."""
@@ -156,18 +159,17 @@ class Foreground:
         loop = asyncio.get_running_loop()
         next_beat = loop.time()
         while not self.was_left:
-            step: Step | Exception | None
-            try:
-                step = await asyncio.wait_for(steps.get(), timeout=max(0.0, next_beat - loop.time()))
-            except TimeoutError:
-                next_beat = loop.time() + BEAT_SECONDS
+            if loop.time() >= next_beat:
                 await self._beat()
+                next_beat = loop.time() + BEAT_SECONDS
                 continue
-            if step is None:
+            step = await _next(steps, until=next_beat)
+            if step is _OVER:
                 return
             if isinstance(step, Exception):
                 raise step
-            self._take(step)
+            if isinstance(step, Step):
+                self._take(step)
 
     def _take(self, step: Step) -> None:
         """Gives the view every fact once, in order."""
@@ -193,7 +195,7 @@ class Foreground:
         self._ask_if_asked()
         self._view.tick(self._app.now())
 
-    # --- stopping -------------------------------------------------------------------------------------------------
+    # --- stopping ----------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -267,7 +269,7 @@ class Foreground:
             case "go_on":
                 pass
 
-    # --- asking ---------------------------------------------------------------------------------------------------
+    # --- asking ------------------------------------------------------------------------------------------
 
     def _ask_if_asked(self) -> None:
         """Asks the first open question of a run that waits, where a person sits there; takes a settled one back."""
@@ -301,13 +303,12 @@ class Foreground:
 
     async def _dialogue_ended(self) -> None:
         dialogue, asked = self._dialogue, self._asked
-        assert dialogue is not None  # noqa: S101 - asked before
+        assert dialogue is not None
         self._dialogue = self._asked = None
         try:
             said = dialogue.result()
         except asyncio.CancelledError:
-            self._screen.say()
-            self._screen.say(("  it is settled: somebody else answered, or the time is up", "dim"))
+            self._tell_settled()
         except (EOFError, OSError):
             self._put_off(asked)
         else:
@@ -320,6 +321,10 @@ class Foreground:
                 self._put_off(asked)
         self._screen.say()
         self._view.resume()
+
+    def _tell_settled(self) -> None:
+        self._screen.say()
+        self._screen.say(("  it is settled: somebody else answered, or the time is up", "dim"))
 
     def _put_off(self, asked: Node | None) -> None:
         if asked is not None:
@@ -350,6 +355,28 @@ class Foreground:
             with contextlib.suppress(asyncio.CancelledError, EOFError, OSError):
                 await self._dialogue
             self._dialogue = self._asked = None
+
+
+async def _next(
+    steps: asyncio.Queue[Step | Exception | None], *, until: float
+) -> Step | Exception | _Over | None:
+    """The next step, without a detour where one is there already; None when the time has come first."""
+    if steps.empty():
+        try:
+            async with asyncio.timeout_at(until):
+                found = await steps.get()
+        except TimeoutError:
+            return None
+    else:
+        found = steps.get_nowait()
+    return _OVER if found is None else found
+
+
+class _Over:
+    """There are no more steps."""
+
+
+_OVER = _Over()
 
 
 def _key(node: Node) -> tuple[str, str, int]:

@@ -14,6 +14,8 @@ from towpath.store.logs import LogLine, LogReader
 TAIL_LINES = 3
 LINES_AT_ONCE_MAX = 2_000
 """Lines that are read in one go while the run goes on: showing must not slow down doing."""
+LINES_KEPT_MAX = 15
+"""Lines of a step that are kept; so many are shown of one that failed."""
 TAILS_KEPT_MAX = 200
 
 
@@ -21,9 +23,11 @@ class Tails:
     """Reads a run's log bit by bit."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._reader = LogReader(folder)
         self._coming: Iterator[LogLine] | None = None
-        self._last: dict[core.Path, deque[str]] = {}
+        self._last: dict[core.Path, tuple[int, deque[str]]] = {}
+        """The latest attempt of a step, and its last lines."""
 
     def new_lines(self, at_most: int | None = LINES_AT_ONCE_MAX) -> Iterator[LogLine]:
         """Lines that have come since the last time."""
@@ -38,7 +42,7 @@ class Tails:
 
     def last(self, path: core.Path, count: int = TAIL_LINES) -> tuple[str, ...]:
         """The last lines of a step, the newest last."""
-        kept = self._last.get(path, ())
+        _, kept = self._last.get(path, (0, ()))
         return tuple(itertools.islice(kept, max(0, len(kept) - count), None))
 
     def close(self) -> None:
@@ -47,11 +51,23 @@ class Tails:
         self._reader.close()
 
     def _keep(self, one: LogLine) -> None:
-        kept = self._last.get(one.path)
-        if kept is None:
+        attempt, kept = self._last.get(one.path, (0, None))
+        if kept is None or attempt != one.attempt:
             while len(self._last) >= TAILS_KEPT_MAX:
                 self._last.pop(next(iter(self._last)))
-            kept = self._last[one.path] = deque(maxlen=TAIL_LINES * 4)
+            kept = deque(maxlen=LINES_KEPT_MAX)
+            self._last[one.path] = (one.attempt, kept)
         text = safe(one.text).rstrip()
         if text:
             kept.append(text)
+
+
+def last_words(folder: Path, run: core.Run) -> tuple[str, ...]:
+    """The last lines that the failing step of a run printed in its last attempt."""
+    if run.error is None or not run.error.step:
+        return ()
+    node = run.nodes.get(run.error.step)
+    attempt = node.attempt if node is not None else None
+    with LogReader(folder, step=run.error.step, attempt=attempt) as reader:
+        texts = (safe(one.text).rstrip() for one in reader.more())
+        return tuple(deque((text for text in texts if text), maxlen=LINES_KEPT_MAX))

@@ -8,14 +8,15 @@ from typing import Protocol
 
 from towpath.cli.views import facts, summary, timeline, tree, words
 from towpath.cli.views.chronicle import Chronicle
-from towpath.cli.views.lines import Line, Screen, clip, line, safe
-from towpath.cli.watching.tails import TAIL_LINES, Tails
+from towpath.cli.views.lines import Line, Screen, line, safe
+from towpath.cli.watching.tails import TAIL_LINES, Tails, last_words
 from towpath.cli.watching.terminal import Region
 from towpath.core import events
 from towpath.core.run import Micros, Path, Run
 from towpath.store.contract import RunNumber
 
-ERROR_TAIL_LINES = 10
+STILL_MICROS = 1_000_000
+"""How often the tree of a run that only waits is drawn again."""
 PROGRESS_PARTS = 10
 """How often the progress of a large loop is told in a pipe."""
 
@@ -55,10 +56,13 @@ class LiveView:
         self._paused = False
         self._beat = 0
         self._now: Micros = 0
+        """When the tree was drawn last."""
+        self._changed = True
 
     def take(self, run: Run, told: tuple[tuple[int, events.AnyEvent], ...]) -> None:
         """Remembers the state; the next tick draws it."""
         self._run = run
+        self._changed = True
         self._chronicle.note(fact for _, fact in told)
 
     def tick(self, now: Micros) -> None:
@@ -67,8 +71,11 @@ class LiveView:
             pass
         if self._run is None or self._paused:
             return
+        if not self._run.performing and not self._changed and now - self._now < STILL_MICROS:
+            return
         self._beat += 1
         self._now = now
+        self._changed = False
         self._region.draw(self._picture(self._run, now))
 
     def pause(self) -> None:
@@ -82,9 +89,11 @@ class LiveView:
     def resume(self) -> None:
         """Draws again, below what was asked."""
         self._paused = False
+        self._changed = True
 
     def say(self, *lines: Line) -> None:
         """Tells something above the tree."""
+        self._changed = True
         self._region.clear()
         self._screen.show(*lines)
 
@@ -94,19 +103,17 @@ class LiveView:
         self._region.clear()
         if run is None:
             return
-        for _ in self._tails.new_lines(None):
-            pass
         rows = tree.tree(run, tree.Detail(now=now, chronicle=self._chronicle))
-        self._screen.show(summary.headline(run, self._number, now=now))
+        self._screen.show(summary.headline(run, self._number, now=now, width=self._screen.width))
         self._screen.show(*tree.lines(rows, self._screen))
-        tail = self._tails.last(run.error.step, ERROR_TAIL_LINES) if run.error is not None else ()
+        tail = last_words(self._tails.folder, run)
         _show_end(self._screen, run, self._number, self._chronicle, now=now, tail=tail, left=left)
 
     def _picture(self, run: Run, now: Micros, *, with_waits: bool = True) -> tuple[Line, ...]:
-        head = clip(summary.headline(run, self._number, now=now), self._screen.width)
+        head = summary.headline(run, self._number, now=now, width=self._screen.width)
         waiting = summary.waiting_lines(run, self._chronicle, self._number, self._screen, now=now)
         room = max(3, self._screen.height - 2)
-        waiting = waiting[: room // 2] if with_waits and run.status == "waiting" else ()
+        waiting = waiting[: room // 2] if with_waits and run.status in ("waiting", "queued") else ()
         detail = tree.Detail(now=now, chronicle=self._chronicle, tails=self._shown_tails(run))
         rows = tree.fit(tree.tree(run, detail), room - 1 - len(waiting))
         body = tree.lines(rows, self._screen, beat=self._beat)
@@ -174,11 +181,8 @@ class PlainView:
         self._screen.show(timeline.entry_line(entry, path_width=self._width))
 
     def _print_log(self, at_most: int | None = 20_000) -> None:
-        lines = []
-        for one in self._tails.new_lines(at_most):
-            if not self._is_in_crowd(one.path):
-                lines.append(log_line(one.at, one.path, one.text, width=self._width))
-        self._screen.show(*lines)
+        new = (one for one in self._tails.new_lines(at_most) if not self._is_in_crowd(one.path))
+        self._screen.show(*(log_line(one.at, one.path, one.text, width=self._width) for one in new))
 
     def _is_in_crowd(self, path: Path) -> bool:
         """Whether the path is inside one of very many items, which are told as a number."""
@@ -242,7 +246,7 @@ class JsonView:
         run = self._run
         if run is None:
             return
-        from towpath.cli.failures import code_of_run  # noqa: PLC0415 - only here
+        from towpath.cli.failures import code_of_run
 
         self._print(
             {
@@ -271,7 +275,7 @@ def log_line(at: Micros, path: Path, text: str, *, width: int = 0) -> Line:
     )
 
 
-def _show_end(  # noqa: PLR0913 - what the end is made of
+def _show_end(
     screen: Screen,
     run: Run,
     number: RunNumber,
