@@ -70,11 +70,14 @@ class Stage:
         return dict(result)
 
 
-PROJECT = """\
+CROWD = tuple(f"u{n}" for n in range(64))
+"""Members of the team beside those with names: for answers that come all at once."""
+TEAM = ("ann", "bob", "cy", *CROWD)
+PROJECT = f"""\
 name: home
 people:
-  users: {ann: {name: Ann}, bob: {name: Bob}, cy: {name: Cy}}
-  groups: {team: ["user:ann", "user:bob", "user:cy"]}
+  users: {{{", ".join(f"{user}: {{}}" for user in TEAM)}}}
+  groups: {{team: [{", ".join(f'"user:{user}"' for user in TEAM)}]}}
 """
 
 HOLD = object()

@@ -174,7 +174,7 @@ async def test_questions_stay_asked(home: Home) -> None:
         await bench.answer(ONE, "q", "approve", by="user:bob")
     async with embedded(home) as bench:
         await resumed(bench)
-        with pytest.raises(Refused, match="has answered q already"):
+        with pytest.raises(Refused, match="bob has answered it already"):
             await bench.answer(ONE, "q", "approve", by="user:bob")
         await bench.answer(ONE, "q", "approve", by="user:cy", digest=digest.digest if digest else "")
         run = await bench.to_end(ONE)
