@@ -150,17 +150,15 @@ class World:
         for moment in self._moments:
             if "at" in moment:
                 self._later(float(moment["at"]), lambda moment=moment: self._do(moment))  # type: ignore[misc] # bound
-        protections = start.pop("protections", {})
-        self.tell(
-            stimuli.Start(
-                at=self.now,
-                run=self.run.id,
-                digest="digest",
-                protections=msgspec.convert(protections, dict[str, Protection]),
-                **{"inputs": {}, "started_by": "user:ann", **start},
-            )
-        )
+        protections = msgspec.convert(start.pop("protections", {}), dict[str, Protection])
+        said = {"inputs": {}, "started_by": "user:ann", "protections": protections, **start}
+        self.tell(stimuli.Start(at=self.now, run=self.run.id, digest="digest", **said))
         return self.play()
+
+    def start_only(self) -> World:
+        """Starts the run and lets a minute pass."""
+        self._later(60.0, self._agenda.clear)
+        return self.start()
 
     def play(self) -> World:
         """Lets happen what is to happen, in the order of time."""
