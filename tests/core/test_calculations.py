@@ -170,7 +170,16 @@ def test_which_instant_a_text_names(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "tomorrow", "2026-11-22", "2026-11-22T22:00:00", None, 5, "0001-01-01T00:00:00+23:59", "9999-99-99T00:00:00Z"],
+    [
+        "",
+        "tomorrow",
+        "2026-11-22",
+        "2026-11-22T22:00:00",
+        None,
+        5,
+        "0001-01-01T00:00:00+23:59",
+        "9999-99-99T00:00:00Z",
+    ],
 )
 def test_what_is_no_instant(text: object) -> None:
     """A text without a zone, or without sense, is an error of the workflow and nothing else."""

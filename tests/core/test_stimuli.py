@@ -63,7 +63,9 @@ ILLEGAL = {
     "a window that nobody waits for": stimuli.Signalled(at=AT, kind="window", name="nights"),
 }
 REFUSED = {
-    "an answer where nothing is asked": stimuli.Answered(at=AT, path="p/a", by="user:bob", decision="approve"),
+    "an answer where nothing is asked": stimuli.Answered(
+        at=AT, path="p/a", by="user:bob", decision="approve"
+    ),
     "an answer to nothing": stimuli.Answered(at=AT, path="nowhere", by="user:bob", decision="approve"),
     "an answer that is no choice": stimuli.Answered(at=AT, path="p/q", by="user:bob", decision="done"),
     "an approval by who started it": stimuli.Answered(at=AT, path="p/q", by="user:ann", decision="approve"),
@@ -182,3 +184,18 @@ def test_a_decision_is_the_same_in_every_process() -> None:
     }
 
     assert len(said) == 1
+
+
+def test_loops_in_loops_stop_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items and rounds of a run have a limit in all; what goes past it fails with the limit's name."""
+    monkeypatch.setattr("towpath.core.blocks.group.RUN_NODES_MAX", 1_000)
+    items = "each: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
+    inner = f"steps: [{{id: c, {items}, steps: [{{id: x, run: x}}]}}]"
+    nested = plan_of(f"steps: [{{id: a, {items}, steps: [{{id: b, {items}, {inner}}}]}}]")
+    rounds = plan_of("steps: [{id: r, repeat: [{id: x, run: x}], until: index < 0}]")
+    for plan in (nested, rounds):
+        run = World(plan, Script()).start().run
+
+        assert run.status == "failed"
+        assert run.error is not None
+        assert "RUN_NODES_MAX" in run.error.message

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from towpath.core import events, flow
-from towpath.core.blocks.group import start_block
+from towpath.core.blocks.group import check_room, start_block
 from towpath.core.plan import PlanStep
 from towpath.core.run import Error, Json, Node, Path
 from towpath.core.turn import Turn
@@ -28,6 +28,7 @@ def enter(turn: Turn, planned: PlanStep, path: Path) -> None:
     step = _step(planned)
     value = turn.plain(planned.texts["each"], path)
     items = items_of(value, is_matrix=isinstance(step.each, model.Matrix))
+    check_room(turn.run, len(items))
     start_block(turn, planned, path, items=items)
     _go_on(turn, path, planned)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from towpath.core import events
 from towpath.core.plan import PlanStep
-from towpath.core.run import Micros, Node, Path
+from towpath.core.run import Micros, Node, Path, Run
 from towpath.core.turn import Turn
+from towpath.errors import ExpressionError
 
 MICROS = 1_000_000
+RUN_NODES_MAX = 1_000_000
+"""Steps, items and rounds that one run may have; loops inside loops would fill the memory."""
 
 
 def enter(turn: Turn, planned: PlanStep, path: Path) -> None:
@@ -37,6 +40,12 @@ def start_block(
             undoable=planned.has_rollback,
         )
     )
+
+
+def check_room(run: Run, count: int) -> None:
+    """Whether a loop may add *count* frames to the run; raises ExpressionError past the limit."""
+    if len(run.nodes) + count > RUN_NODES_MAX:
+        raise ExpressionError(f"the run would have more than {RUN_NODES_MAX:,} steps (RUN_NODES_MAX)")
 
 
 def timeout_at(turn: Turn, planned: PlanStep) -> Micros | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from towpath.core import events, flow
-from towpath.core.blocks.group import MICROS, start_block
+from towpath.core.blocks.group import MICROS, check_room, start_block
 from towpath.core.plan import PlanStep
 from towpath.core.run import Awaited, Error, Node, Path
 from towpath.core.turn import Turn
@@ -50,6 +50,8 @@ def child_ended(turn: Turn, node: Node, child: Node) -> None:
     assert planned.until is not None
     try:
         over = turn.holds(planned.until, child.path)
+        if not over:
+            check_room(turn.run, 1)
     except ExpressionError as problem:
         error = Error(kind="invalid", message=f"until: {problem.message}", step=node.path)
         flow.settle(turn, node.path, "failed", error=error)
