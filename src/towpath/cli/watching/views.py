@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import Protocol
 
-from towpath.cli.views import facts, summary, timeline, tree, words
+from towpath.cli.views import facts, summary, timeline, tree, waits, words
 from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Line, Screen, line, safe
 from towpath.cli.watching.tails import TAIL_LINES, Tails, last_words
@@ -142,19 +142,23 @@ class PlainView:
 
     def take(self, run: Run, told: tuple[tuple[int, events.AnyEvent], ...]) -> None:
         """Prints the facts, after what was printed before them."""
-        self._print_log(None)
         if self._run is None:
             self._screen.show(line((run.plan.workflow.name, "name"), " ", (f"#{self._number}", "place")))
         self._run = run
-        happened = tuple(fact for _, fact in told)
-        self._chronicle.note(happened)
-        for entry in self._teller.tell(happened):
-            if entry.is_notable or not self._is_in_crowd(entry.path):
-                self._show(entry)
-        for fact in happened:
+        for _, fact in told:
+            self._chronicle.note((fact,))
             if isinstance(fact, events.StepEnded) and fact.path.endswith("]"):
                 self._tell_progress(run, fact)
-        self._tell_commands(run, happened)
+            entries = [
+                one for one in self._teller.tell((fact,)) if one.is_notable or not self._is_in_crowd(one.path)
+            ]
+            if entries:
+                self._print_log(None)
+            for entry in entries:
+                self._show(entry)
+            if isinstance(fact, events.PeopleAsked) and not run.has_ended:
+                command = f"tow answer {self._number} {waits.quoted(fact.path)}"
+                self._screen.show(line("          ", (command, "command")))
 
     def tick(self, now: Micros) -> None:  # noqa: ARG002 - lines have no clock
         """Prints what steps have printed."""
@@ -206,13 +210,6 @@ class PlainView:
             failed = f", {node.failed:,} failed" if node.failed else ""
             text = f"{ended:,} of {len(node.items):,} items ended{failed}"
             self._show(timeline.Entry(at=fact.at, path=loop, text=text))
-
-    def _tell_commands(self, run: Run, happened: tuple[events.AnyEvent, ...]) -> None:
-        """Says how to answer what was just asked, from another terminal."""
-        if any(isinstance(fact, events.PeopleAsked) for fact in happened) and not run.has_ended:
-            asked = [fact.path for fact in happened if isinstance(fact, events.PeopleAsked)]
-            for path in asked:
-                self._screen.show(line("          ", (f"tow answer {self._number} {path}", "command")))
 
 
 class JsonView:
