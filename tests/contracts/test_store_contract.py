@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from towpath.core.run import RunId
+from towpath.core.run import Answer, Question, RunId
 from towpath.errors import BugError, LimitExceeded, NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.store import contract
 from towpath.store.contract import (
     ArtifactRow,
+    AskingRun,
     Change,
     Definition,
     Journal,
@@ -23,6 +24,7 @@ from towpath.store.contract import (
     MessageId,
     MessageTaken,
     NewRun,
+    OpenQuestion,
     OwnerId,
     Record,
     RunFilter,
@@ -46,6 +48,31 @@ if TYPE_CHECKING:
 NOW = 1_700_000_000_000_000
 RUNNING = Summary(status="running", started_at=NOW)
 WAITING = Summary(status="waiting", waiting_for="an approval", waiting_since=NOW + 5, started_at=NOW)
+ASKED = OpenQuestion(
+    path="fleet[web1]/go",
+    question=Question(
+        kind="approval",
+        text="Go live?",
+        choices=("approve", "reject"),
+        who=("group:ops",),
+        quorum=2,
+        four_eyes=True,
+        digest="d",
+        asked_at=NOW + 5,
+        answer_within=60,
+        if_unanswered="reject",
+        escalate=((30, ("oncall:platform",)),),
+    ),
+    fields=("ticket",),
+    edited_by="grace@example.com",
+    answers=(Answer(by="user:ben", decision="approve", at=NOW + 7),),
+    claimed_by="user:ben",
+    handed_to=("user:carl",),
+    told_reminders=2,
+    told_rungs=1,
+    comments=3,
+)
+ASKING = replace(WAITING, questions=(ASKED,), questions_more=4)
 DONE = Summary(status="succeeded", started_at=NOW, ended_at=NOW + 9, outcome="fine", message="all went well")
 TEXT = Definition(digest="d1", text="name: shop", path="workflows/shop.yaml", commit="c0ffee")
 ONE = RunNumber(1)
@@ -435,6 +462,46 @@ def test_a_page_has_a_limit(store: Store, rows_max: int) -> None:
         store.reader.runs(RunFilter(rows_max=rows_max))
 
 
+def test_open_questions_are_listed_without_a_fold(store: Store, journal: Journal) -> None:
+    """What a run asks is listed as it was written, page by page, the oldest run first, until nothing is asked."""
+    first = start(journal, new_run("r1", summary=ASKING, environment="production", owner=OwnerId("o1")))
+    start(journal, new_run("r2"))
+    third = start(journal, new_run("r3"))
+    assert commit(journal, Change(third, 2, records(3, 3), replace(RUNNING, questions=(ASKED,)))) is None
+
+    everything = store.reader.open_questions()
+
+    assert [(run.number, run.questions, run.questions_more) for run in everything] == [
+        (first, (ASKED,), 4),
+        (third, (ASKED,), 0),
+    ]
+    assert everything[0] == AskingRun(
+        number=first,
+        id=RunId("r1"),
+        workflow="shop",
+        kind="task",
+        environment="production",
+        started_by="user:ada",
+        owner=OwnerId("o1"),
+        accepted_at=NOW,
+        questions=(ASKED,),
+        questions_more=4,
+    )
+    assert store.reader.open_questions(rows_max=1) == everything[:1]
+    assert store.reader.open_questions(after=first) == everything[1:]
+    assert store.reader.run(first).summary == ASKING
+    for number, after in ((first, 2), (third, 3)):
+        assert commit(journal, Change(number, after, records(after + 1, after + 1), DONE)) is None
+    assert store.reader.open_questions() == ()
+
+
+@pytest.mark.parametrize("rows_max", [0, 1_001])
+def test_a_page_of_questions_has_a_limit(store: Store, rows_max: int) -> None:
+    """Nobody gets all questions at once by accident."""
+    with pytest.raises(LimitExceeded, match="a page has 1 to 1000 rows"):
+        store.reader.open_questions(rows_max=rows_max)
+
+
 def test_runs_are_counted_by_status(store: Store, journal: Journal) -> None:
     """The counts are those of the summaries."""
     for name, summary in (("r1", RUNNING), ("r2", RUNNING), ("r3", DONE)):
@@ -681,7 +748,10 @@ def test_a_run_without_owner_may_be_claimed(store: Store, journal: Journal) -> N
 def test_the_list_can_be_rebuilt_from_the_journal(store: Store, journal: Journal) -> None:
     """Every row is derived: written anew, the list is the same, the owners included."""
     number, _ = owned_run(store, journal)
-    start(journal, new_run("r2", slot=Slot(group="g"), labels={"a": "b"}, start_key="k"))
+    start(
+        journal,
+        new_run("r2", slot=Slot(group="g"), labels={"a": "b"}, start_key="k", summary=ASKING),
+    )
     assert commit(journal, Change(number, 2, records(3, 3), summary=DONE)) is None
     before = store.reader.runs()
     lengths: dict[int, int] = {}

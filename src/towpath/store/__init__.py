@@ -2,6 +2,7 @@
 
 from towpath.store.contract import (
     ArtifactRow,
+    AskingRun,
     Change,
     Definition,
     Journal,
@@ -39,6 +40,7 @@ from towpath.store.contract import (
 
 __all__ = [
     "ArtifactRow",
+    "AskingRun",
     "Change",
     "Definition",
     "Journal",
@@ -51,6 +53,7 @@ __all__ = [
     "NewRun",
     "NewSending",
     "NoticeId",
+    "OpenQuestion",
     "Outbox",
     "OwnerId",
     "OwnerRow",

@@ -22,6 +22,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias
 
+import msgspec
+
+from towpath.core.run import Answer, Question
 from towpath.errors import Refused
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ PAGE_ROWS_MAX = 1_000
 """Rows that one page of a list may hold."""
 QUEUED_CHANGES_MAX = 200_000
 """Changes that wait for the writer; one more is refused."""
+QUESTIONS_LISTED_MAX = 100
+"""Open questions of one run that the lists hold, the oldest; of more, their number is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,31 @@ class Slot:
     """Refuse to hold while an earlier run of the group still queues."""
 
 
+class OpenQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A question that waits for people, with all that a list of them needs and nothing that is large.
+
+    It is enough to tell who may answer, what is missing and what will happen; evidence, instructions, the form and
+    comments stay in the journal.
+    """
+
+    path: str
+    """The step's path."""
+    question: Question
+    """As it was asked, without evidence, instructions, form and files, and with a text of one line."""
+    fields: tuple[str, ...] = ()
+    """The fields of the form that an answer has to fill in."""
+    edited_by: str = ""
+    """Who last edited the definition."""
+    answers: tuple[Answer, ...] = ()
+    """Who said what and when, without comments and forms."""
+    claimed_by: str = ""
+    handed_to: tuple[str, ...] = ()
+    told_reminders: int = 0
+    told_rungs: int = 0
+    comments: int = 0
+    """How many there are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What the lists show of a run and what changes while it goes on; always given as a whole.
@@ -87,6 +117,10 @@ class Summary:
     ended_at: Microseconds | None = None
     outcome: str | None = None
     message: str | None = None
+    questions: tuple[OpenQuestion, ...] = ()
+    """What people are asked, the oldest question first; at most QUESTIONS_LISTED_MAX."""
+    questions_more: int = 0
+    """How many more are open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +207,22 @@ class RunRow:
     def is_open(self) -> bool:
         """Whether the run has not reached its end."""
         return self.summary.ended_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskingRun:
+    """An open run that asks people something, as the list of questions needs it."""
+
+    number: RunNumber
+    id: RunId
+    workflow: str
+    kind: str
+    environment: str | None
+    started_by: str
+    owner: OwnerId | None
+    accepted_at: Microseconds
+    questions: tuple[OpenQuestion, ...]
+    questions_more: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,6 +458,11 @@ class Reader(Protocol):
 
     def runs(self, where: RunFilter | None = None) -> tuple[RunRow, ...]:
         """List runs, newest first, one page."""
+
+    def open_questions(
+        self, *, after: RunNumber | None = None, rows_max: int = PAGE_ROWS_MAX
+    ) -> tuple[AskingRun, ...]:
+        """List the open runs that ask people something, oldest first, one page: those with a number beyond *after*."""
 
     def counts(self) -> Mapping[str, int]:
         """Count the runs by status."""

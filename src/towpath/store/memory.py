@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from towpath.errors import BugError, NotFound, StoreUnavailable
 from towpath.store.contract import (
+    PAGE_ROWS_MAX,
     RECORD_BYTES_MAX,
+    AskingRun,
     Change,
     Life,
     Message,
@@ -32,7 +34,7 @@ from towpath.store.contract import (
 )
 from towpath.store.mailbox import check_room, check_stimulus, no_message
 from towpath.store.memory_outbox import MemoryOutbox, OutboxData
-from towpath.store.reader import LIST_RUNS_HELP, check_page, only_run
+from towpath.store.reader import LIST_RUNS_HELP, check_rows, only_run
 from towpath.store.writing import check_continued, check_first, check_gaps, stale, too_long
 
 if TYPE_CHECKING:
@@ -254,10 +256,19 @@ class MemoryReader:
     def runs(self, where: RunFilter | None = None) -> tuple[RunRow, ...]:
         """List runs, newest first, one page."""
         where = where or RunFilter()
-        check_page(where)
+        check_rows(where.rows_max)
         with self._data.lock:
             found = [row for row in reversed(self._data.rows.values()) if _matches(row, where)]
         return tuple(found[: where.rows_max])
+
+    def open_questions(
+        self, *, after: RunNumber | None = None, rows_max: int = PAGE_ROWS_MAX
+    ) -> tuple[AskingRun, ...]:
+        """List the open runs that ask people something, oldest first, one page: those with a number beyond *after*."""
+        check_rows(rows_max)
+        with self._data.lock:
+            rows = [row for row in self._data.rows.values() if row.summary.questions]
+        return tuple(_asking_run(row) for row in rows if row.number > (after or 0))[:rows_max]
 
     def counts(self) -> Mapping[str, int]:
         """Count the runs by status."""
@@ -410,6 +421,21 @@ def _row(number: RunNumber, new: NewRun) -> RunRow:
         accepted_at=new.accepted_at,
         summary=new.summary,
         last_sequence=len(new.records),
+    )
+
+
+def _asking_run(row: RunRow) -> AskingRun:
+    return AskingRun(
+        number=row.number,
+        id=row.id,
+        workflow=row.workflow,
+        kind=row.kind,
+        environment=row.environment,
+        started_by=row.started_by,
+        owner=row.owner,
+        accepted_at=row.accepted_at,
+        questions=row.summary.questions,
+        questions_more=row.summary.questions_more,
     )
 
 

@@ -16,6 +16,7 @@ from towpath.store.connections import connect, explained
 from towpath.store.contract import (
     PAGE_ROWS_MAX,
     ArtifactRow,
+    AskingRun,
     Definition,
     RunFilter,
     RunNumber,
@@ -84,6 +85,13 @@ class SqliteReader:
         """List runs, newest first, one page."""
         clause, values = _clause(where or RunFilter())
         return self._runs(clause, values)
+
+    def open_questions(
+        self, *, after: RunNumber | None = None, rows_max: int = PAGE_ROWS_MAX
+    ) -> tuple[AskingRun, ...]:
+        """List the open runs that ask people something, oldest first, one page: those with a number beyond *after*."""
+        check_rows(rows_max)
+        return tuple(map(rows.asking_run, self._rows(_SQL["open_questions"], (after or 0, rows_max))))
 
     def counts(self) -> Mapping[str, int]:
         """Count the runs by status."""
@@ -154,11 +162,11 @@ def only_run(text: str, found: tuple[RunRow, ...]) -> RunRow:
     return found[0]
 
 
-def check_page(where: RunFilter) -> None:
+def check_rows(rows_max: int) -> None:
     """Refuse a page that is larger than a page may be."""
-    if not 1 <= where.rows_max <= PAGE_ROWS_MAX:
+    if not 1 <= rows_max <= PAGE_ROWS_MAX:
         raise LimitExceeded(
-            f"a page has 1 to {PAGE_ROWS_MAX} rows, not {where.rows_max}",
+            f"a page has 1 to {PAGE_ROWS_MAX} rows, not {rows_max}",
             limit="PAGE_ROWS_MAX",
             help="Ask for the next page with the number of the last run you got.",
         )
@@ -166,7 +174,7 @@ def check_page(where: RunFilter) -> None:
 
 def _clause(where: RunFilter) -> tuple[str, Row]:
     """Write a filter as WHERE, ORDER BY and LIMIT; every value is a parameter."""
-    check_page(where)
+    check_rows(where.rows_max)
     conditions: list[tuple[str, Row]] = []
     if where.status:
         conditions.append((f"status IN ({', '.join('?' * len(where.status))})", where.status))

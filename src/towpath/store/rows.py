@@ -6,7 +6,9 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from towpath.store.contract import ArtifactRow, Message, RunRow, Summary
+import msgspec
+
+from towpath.store.contract import ArtifactRow, AskingRun, Message, OpenQuestion, RunRow, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +19,15 @@ Row: TypeAlias = tuple[Any, ...]
 """Any: what SQLite gives and takes; the readers below know the columns."""
 
 
+class _Asked(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The column `questions`."""
+
+    listed: tuple[OpenQuestion, ...]
+    more: int = 0
+
+
 def summary_values(summary: Summary) -> Row:
-    """Return a summary as the columns of `runs` from `status` to `message`."""
+    """Return a summary as the columns of `runs` from `status` to `questions`."""
     return (
         summary.status,
         summary.waiting_for,
@@ -27,11 +36,12 @@ def summary_values(summary: Summary) -> Row:
         summary.ended_at,
         summary.outcome,
         summary.message,
+        questions_text(summary),
     )
 
 
 def new_run_values(new: NewRun) -> Row:
-    """Return a new run as the columns of `runs` from `id` to `message`."""
+    """Return a new run as the columns of `runs` from `id` to `questions`."""
     return (
         new.id,
         new.workflow,
@@ -75,6 +85,7 @@ def run_values(row: RunRow) -> Row:
 
 def run_row(row: Row) -> RunRow:
     """Read a row of the query that lists runs: every column of `runs`, then the last sequence."""
+    asked = questions_of(row[22])
     return RunRow(
         number=row[0],
         id=row[1],
@@ -99,9 +110,46 @@ def run_row(row: Row) -> RunRow:
             ended_at=row[19],
             outcome=row[20],
             message=row[21],
+            questions=asked.listed,
+            questions_more=asked.more,
         ),
-        last_sequence=row[22] or 0,
+        last_sequence=row[23] or 0,
     )
+
+
+def asking_run(row: Row) -> AskingRun:
+    """Read a row of the query that lists open questions."""
+    number, run_id, workflow, kind, environment, started_by, owner, accepted_at, questions = row
+    asked = questions_of(questions)
+    return AskingRun(
+        number=number,
+        id=run_id,
+        workflow=workflow,
+        kind=kind,
+        environment=environment,
+        started_by=started_by,
+        owner=owner,
+        accepted_at=accepted_at,
+        questions=asked.listed,
+        questions_more=asked.more,
+    )
+
+
+def questions_text(summary: Summary) -> str | None:
+    """Write the open questions as JSON; None where nothing is asked, which keeps the run out of their index."""
+    if not summary.questions:
+        return None
+    return _ENCODER.encode(_Asked(summary.questions, summary.questions_more)).decode()
+
+
+def questions_of(text: str | None) -> _Asked:
+    """Read open questions from JSON."""
+    return _NOT_ASKED if text is None else _DECODER.decode(text)
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(_Asked)
+_NOT_ASKED = _Asked(())
 
 
 def message(row: Row) -> Message:

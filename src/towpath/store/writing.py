@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 _SQL = queries("journal")
 _APPEND = ManyRows(_SQL["append"], columns=4)
-_ACCEPT = ManyRows(_SQL["accept"], columns=22)
-_SUMMARISE = ManyRows(_SQL["summarise"], columns=8)
+_ACCEPT = ManyRows(_SQL["accept"], columns=23)
+_SUMMARISE = ManyRows(_SQL["summarise"], columns=9)
 _FENCE_ERRORS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_TRIGGER")
 
 Outcome: TypeAlias = Started | Exception | None

@@ -29,16 +29,17 @@ SELECT seq FROM sqlite_sequence WHERE name = 'runs';
 -- New runs; a number is given once and never again.
 INSERT INTO runs (number, id, workflow, kind, environment, definition, started_by, origin, origin_reason, start_key,
                   slot_group, holds_slot, owner, labels, accepted_at,
-                  status, waiting_for, waiting_since, started_at, ended_at, outcome, message)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                  status, waiting_for, waiting_since, started_at, ended_at, outcome, message, questions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: summarise
 -- What the lists show of runs from now on.
-WITH new (status, waiting_for, waiting_since, started_at, ended_at, outcome, message, number) AS (
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+WITH new (status, waiting_for, waiting_since, started_at, ended_at, outcome, message, questions, number) AS (
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 )
-UPDATE runs SET (status, waiting_for, waiting_since, started_at, ended_at, outcome, message) =
-  (new.status, new.waiting_for, new.waiting_since, new.started_at, new.ended_at, new.outcome, new.message)
+UPDATE runs SET (status, waiting_for, waiting_since, started_at, ended_at, outcome, message, questions) =
+  (new.status, new.waiting_for, new.waiting_since, new.started_at, new.ended_at, new.outcome, new.message,
+   new.questions)
 FROM new WHERE runs.number = new.number;
 
 -- name: slots_taken

@@ -10,9 +10,14 @@ SELECT max(sequence) FROM journal WHERE run = ?;
 -- Every column of a run and its last sequence; a WHERE, an ORDER BY and a LIMIT are added.
 SELECT number, id, workflow, kind, environment, definition, started_by, origin, origin_reason, start_key,
        slot_group, holds_slot, owner, labels, accepted_at,
-       status, waiting_for, waiting_since, started_at, ended_at, outcome, message,
+       status, waiting_for, waiting_since, started_at, ended_at, outcome, message, questions,
        (SELECT max(sequence) FROM journal WHERE journal.run = runs.number)
 FROM runs
+
+-- name: open_questions
+-- The open runs that ask people something, oldest first.
+SELECT number, id, workflow, kind, environment, started_by, owner, accepted_at, questions
+FROM runs INDEXED BY runs_asking WHERE questions IS NOT NULL AND number > ? ORDER BY number LIMIT ?;
 
 -- name: counts
 -- How many runs there are in each status.

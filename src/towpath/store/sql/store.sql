@@ -19,5 +19,5 @@ DELETE FROM runs;
 -- A run as the journal tells it.
 INSERT INTO runs (number, id, workflow, kind, environment, definition, started_by, origin, origin_reason, start_key,
                   slot_group, holds_slot, owner, labels, accepted_at,
-                  status, waiting_for, waiting_since, started_at, ended_at, outcome, message)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                  status, waiting_for, waiting_since, started_at, ended_at, outcome, message, questions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
