@@ -190,8 +190,8 @@ def test_loops_in_loops_stop_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None
     """Items and rounds of a run have a limit in all; what goes past it fails with the limit's name."""
     monkeypatch.setattr("towpath.core.blocks.group.RUN_NODES_MAX", 1_000)
     items = "each: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
-    inner = f"steps: [{{id: c, {items}, steps: [{{id: x, run: x}}]}}]"
-    nested = plan_of(f"steps: [{{id: a, {items}, steps: [{{id: b, {items}, {inner}}}]}}]")
+    inner = f"steps: [{{id: c, as: z, {items}, steps: [{{id: x, run: x}}]}}]"
+    nested = plan_of(f"steps: [{{id: a, {items}, steps: [{{id: b, as: y, {items}, {inner}}}]}}]")
     rounds = plan_of("steps: [{id: r, repeat: [{id: x, run: x}], until: index < 0}]")
     for plan in (nested, rounds):
         run = World(plan, Script()).start().run

@@ -169,6 +169,8 @@ class Chaos:
                 self._tell_unsure(self._nonsense())
             case 13:
                 self._crash()
+            case 9 | 15:
+                self._tell_unsure(self._about_question(""))
             case 14:
                 self._tell_unsure(stimuli.Signalled(at=self.now, kind="signal", name="go", payload={"n": 1}))
             case _ if owed:
@@ -193,7 +195,9 @@ class Chaos:
     def _from_above(self) -> stimuli.AnyStimulus:
         paths = sorted(self.run.nodes)
         path = paths[self.tape.next(len(paths))] if paths else ""
-        match self.tape.next(5):
+        match self.tape.next(6):
+            case 5:
+                return self._about_question(path)
             case 0:
                 return stimuli.Cancel(at=self.now, by="user:olga", rollback=bool(self.tape.next(2)))
             case 1:
@@ -204,6 +208,29 @@ class Chaos:
                 return stimuli.Skip(at=self.now, path=path, by="user:olga")
             case _:
                 return stimuli.Admit(at=self.now)
+
+    def _about_question(self, path: str) -> stimuli.AnyStimulus:
+        asking = [leaf for leaf in self.run.open_leaves() if leaf.question is not None]
+        node = asking[self.tape.next(len(asking))] if asking else None
+        path = node.path if node is not None else path
+        asked_at = node.question.asked_at if node is not None and node.question is not None else 0
+        by = f"user:{self.tape.next(4)}"
+        match self.tape.next(6):
+            case 0:
+                return stimuli.Claimed(at=self.now, path=path, by=by, force=bool(self.tape.next(2)))
+            case 1:
+                return stimuli.HandedOver(at=self.now, path=path, by=by, to="user:1")
+            case 2:
+                return stimuli.Commented(at=self.now, path=path, by=by, text="hm")
+            case 3:
+                return stimuli.Withdrawn(at=self.now, path=path, by=by)
+            case 4:
+                return stimuli.EvidenceRead(at=self.now, path=path, asked_at=asked_at, evidence={"n": 1})
+            case _:
+                kind = ("rung", "reminder", "expiry")[self.tape.next(3)]
+                return stimuli.Climbed(
+                    at=self.now, path=path, asked_at=asked_at, kind=kind, number=1 + self.tape.next(2)
+                )
 
     def _nonsense(self) -> stimuli.AnyStimulus:
         paths = ["nowhere", "s1~rollback", "s1[1]/s2", "", *sorted(self.run.nodes)]

@@ -76,7 +76,8 @@ def _leaf(tape: Tape, *, can_end: bool) -> dict[str, Any]:
         case 2:
             return {"wait": {"signal": "go"}}
         case 3:
-            return {"approve": "sure?", "who": ["group:x"], "quorum": 1 + tape.next(2)}
+            step = {"approve": "sure?", "who": ["group:x"], "quorum": 1 + tape.next(2), "remind": "10m"}
+            return step | ({"escalate": [{"after": "30m", "to": ["group:y"]}]} if tape.next(2) else {})
         case 4:
             return {
                 "task": "do it",

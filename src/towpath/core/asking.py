@@ -59,6 +59,8 @@ def climbed(turn: Turn, node: Node, s: stimuli.Climbed) -> None:
     """The ladder says what is due; a rung happens once and in order, a reminder once."""
     question = _meant(node, s.asked_at)
     if s.kind == "expiry":
+        if question.answer_within is None:
+            raise IllegalStimulus(f"{node.path} has no time limit")
         people.unanswered(turn, node)
     elif s.kind == "reminder":
         if s.number <= node.told_reminders:
