@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import sys
 import time
@@ -315,6 +316,7 @@ class App:
             environment_base=EnvironmentBase.of_host(os.environ, let_through=("VIRTUAL_ENV",)),
             project=self.settings.project,
             workspaces=self.folder.workspaces,
+            private=_private_folder(self.folder),
             logs=self.logs,
             keep_artifact=self._keep_artifact,
             labels=frozenset({"local", os.uname().nodename, sys.platform}),
@@ -335,6 +337,20 @@ class App:
         self.store.keep_artifact(
             dataclasses.replace(row, digest=kept.digest, size=kept.size, kept_at=self.clock.now())
         )
+
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is ours alone, or it is not used
+_PRIVATE_DIGEST_CHARS = 16
+
+
+def _private_folder(data: DataFolder) -> Path:
+    """A folder in memory for this user and this data folder; one on disk where that cannot be had."""
+    from towpath.engines.performing.orders import is_ours_alone
+
+    digest = hashlib.sha256(os.fsencode(data.root.resolve())).hexdigest()[:_PRIVATE_DIGEST_CHARS]
+    folder = MEMORY / f"towpath-{os.getuid()}-{digest}"
+    is_usable = os.access(MEMORY, os.W_OK | os.X_OK) and (not folder.exists() or is_ours_alone(folder))
+    return folder if is_usable else data.workspaces
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> App:

@@ -64,7 +64,9 @@ class Place:
             text=True,
         )
 
-    def tow(self, *arguments: str, before: tuple[str, ...] = (), **env: str) -> subprocess.CompletedProcess[str]:
+    def tow(
+        self, *arguments: str, before: tuple[str, ...] = (), **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs `tow` to its end."""
         process = self.begin(*arguments, before=before, **env)
         try:
@@ -83,7 +85,9 @@ class Place:
     def facts(self, run: int = 1) -> list[tuple[int, str]]:
         """Sequence and record of every event in the journal, straight from the file."""
         with sqlite3.connect(self.data / "towpath.db") as connection:
-            found = connection.execute("SELECT sequence, record FROM journal WHERE run = ? ORDER BY sequence", (run,))
+            found = connection.execute(
+                "SELECT sequence, record FROM journal WHERE run = ? ORDER BY sequence", (run,)
+            )
             rows = [(int(sequence), bytes(record).decode()) for sequence, record in found]
         connection.close()
         return rows

@@ -46,7 +46,9 @@ def wrong_after(place: Place, ended: subprocess.CompletedProcess[str]) -> list[s
     wrong = []
     if ended.returncode not in (0, UNAVAILABLE):
         wrong.append(f"exit code {ended.returncode}: {ended.stderr[-600:]}")
-    if ended.returncode == UNAVAILABLE and not ("error: the disk" in ended.stderr and "help: " in ended.stderr):
+    if ended.returncode == UNAVAILABLE and not (
+        "error: the disk" in ended.stderr and "help: " in ended.stderr
+    ):
         wrong.append(f"no clear error: {ended.stderr[-600:]}")
     if "Traceback" in ended.stderr:
         wrong.append(f"a traceback: {ended.stderr[-1500:]}")
@@ -104,7 +106,12 @@ def test_a_disk_that_begins_to_fail_stops_the_run_where_it_is(tmp_path: Path) ->
     status = place.runs()[0]["status"]
     begun = (place.folder / "ledger").read_text().split()
 
-    assert (ended.returncode, status, begun, printed_facts(out)) == (UNAVAILABLE, "running", ["a", "b"], [1, 2, 3, 4])
+    assert (ended.returncode, status, begun, printed_facts(out)) == (
+        UNAVAILABLE,
+        "running",
+        ["a", "b"],
+        [1, 2, 3, 4],
+    )
     assert wrong_after(place, ended) == []
 
 
@@ -120,10 +127,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        [needed("mount"), "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, text=True, check=False
+        [needed("mount"), "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if mounted.returncode != 0:
-        pytest.fail(f"a small tmpfs is needed: run this test as root with the right to mount ({mounted.stderr.strip()})")
+        pytest.fail(
+            f"a small tmpfs is needed: run this test as root with the right to mount ({mounted.stderr.strip()})"
+        )
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
@@ -157,7 +169,9 @@ def test_a_disk_that_fills_up_during_a_run(small_disk: Path, tmp_path: Path) -> 
     assert "full" in ended.stderr
     assert "help: " in ended.stderr
     assert set(printed_facts(ended.stdout)) <= set(kept)
-    assert (resumed.returncode, place.runs()[0]["status"]) == (0, "succeeded"), resumed.stdout + resumed.stderr
+    assert (resumed.returncode, place.runs()[0]["status"]) == (0, "succeeded"), (
+        resumed.stdout + resumed.stderr
+    )
     assert set(words) == {"a", "fill", "b", "c"}
 
 
@@ -177,7 +191,9 @@ def test_a_disk_that_is_full_from_the_beginning(small_disk: Path, tmp_path: Path
     assert place.tow("run", "w").returncode == 0
 
 
-@pytest.mark.parametrize("damage", ["noise in the middle", "cut in half", "no database at all", "an empty file"])
+@pytest.mark.parametrize(
+    "damage", ["noise in the middle", "cut in half", "no database at all", "an empty file"]
+)
 def test_a_damaged_database_is_told_and_not_overwritten(damage: str, tmp_path: Path) -> None:
     """A damaged file is named with what to do; nothing new starts on it, and it is left for the restore."""
     place = Place(tmp_path / "project", w=STEPS)

@@ -26,7 +26,7 @@ PROCESSES = 2
 LIVES_MAX = 12
 """Processes that one case may need; each but the last is killed."""
 
-LEDGER = 'run: \'echo "$TOW_STEP $TOW_ATTEMPT" >> ledger\''
+LEDGER = "run: 'echo \"$TOW_STEP $TOW_ATTEMPT\" >> ledger'"
 FLEET = f"""
 name: fleet
 steps:
@@ -95,7 +95,8 @@ class Zygotes:
         program = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
         self._free: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
         self._all = [
-            subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)
+            subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(PROCESSES)
         ]
         for one in self._all:
             self._free.put(one)
@@ -172,7 +173,9 @@ def verdict(project: Path) -> list[str]:
         ended = Counter(event.path for _, event in events if type(event).__name__ == "StepEnded")
         wrong += [f"{path} ended {times} times" for path, times in ended.items() if times != 1]
         started = Counter(
-            (event.path, event.attempt, event.stage) for _, event in events if type(event).__name__ == "StepStarted"
+            (event.path, event.attempt, event.stage)
+            for _, event in events
+            if type(event).__name__ == "StepStarted"
         )
         wrong += [f"{what} started {times} times" for what, times in started.items() if times != 1]
     app.close()
@@ -215,7 +218,9 @@ def test_killed_at_every_write(when: str, zygotes: Zygotes, writes: int, tmp_pat
 def test_killed_again_during_the_recovery(zygotes: Zygotes, writes: int, tmp_path: Path) -> None:
     """Killed at a write, killed again at the first writes of the next life, and then resumed: every promise holds."""
     first = range(1, writes + 1, max(1, writes // 8))
-    cases = [((n, "after"), (m, when)) for n, m, when in itertools.product(first, (1, 2), ("before", "after"))]
+    cases = [
+        ((n, "after"), (m, when)) for n, m, when in itertools.product(first, (1, 2), ("before", "after"))
+    ]
     wrong = play_all(zygotes, tmp_path, cases)
     print(f"killed twice: {len(cases)} cases")  # noqa: T201 - what ran
 

@@ -113,7 +113,9 @@ def test_of_two_that_resume_one_goes_on(tmp_path: Path) -> None:
 
 def test_two_processes_work_on_one_folder(tmp_path: Path) -> None:
     """Several `tow run` at the same time each drive their own run, number them without a gap, and disturb nobody."""
-    steps = ", ".join(f"{{id: s{n}, run: 'echo \"$TOW_RUN_ID\" >> ledger', idempotent: true}}" for n in range(15))
+    steps = ", ".join(
+        f"{{id: s{n}, run: 'echo \"$TOW_RUN_ID\" >> ledger', idempotent: true}}" for n in range(15)
+    )
     place = Place(tmp_path / "project", busy=f"steps: [{steps}]\n")
     began = time.monotonic()
     both = [place.begin("run", "busy") for _ in range(3)]

@@ -58,6 +58,7 @@ steps:
     env: {PW: "${{ secrets.db }}"}
     run: |
 SCRIPT
+      open(os.environ["TOW_OUTPUT"], "a").write("told=" + s)
       open("ready", "w").close(); time.sleep(1000)
 """
 
@@ -97,7 +98,9 @@ def test_a_secret_is_in_no_byte_after_a_run(tmp_path: Path) -> None:
     place = Place(tmp_path / "project", w=indented(STEPS))
     (place.folder / "kept").write_text(SECRET)
     ended = place.tow("run", "w", TOW_SECRET_DB=SECRET)
-    shown = ended.stdout + ended.stderr + place.tow("logs", "1").stdout + place.tow("show", "1", "--json").stdout
+    shown = (
+        ended.stdout + ended.stderr + place.tow("logs", "1").stdout + place.tow("show", "1", "--json").stdout
+    )
     inside = [name for name, form in FORMS.items() if form.decode() in shown]
 
     assert ended.returncode == 1, shown
@@ -107,14 +110,16 @@ def test_a_secret_is_in_no_byte_after_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("when", ["while it prints", "while it waits"])
 def test_a_secret_is_in_no_byte_after_a_crash(when: str, tmp_path: Path) -> None:
-    """`kill -9` leaves no unmasked piece behind, in no log, in no half-written file."""
+    """`kill -9` leaves no unmasked piece behind, in no log, in no half-written file, in no output that was not read yet."""
     place = Place(tmp_path / "project", w=indented(HANGS))
     running = place.begin("run", "w", TOW_SECRET_DB=SECRET)
     logs = place.data / "logs"
     if when == "while it waits":
         wait_for((place.folder / "ready").exists, what="the step")
     else:
-        wait_for(lambda: logs.exists() and any(path.stat().st_size for path in logs.rglob("*.log")), what="the log")
+        wait_for(
+            lambda: logs.exists() and any(path.stat().st_size for path in logs.rglob("*.log")), what="the log"
+        )
     kill(running)
 
     assert found(place.data) == []

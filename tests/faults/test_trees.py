@@ -27,7 +27,10 @@ TREES = {
         "bash",
         "setsid bash -c 'trap \"\" TERM HUP INT; echo ready > ready; while :; do sleep 1000; done' & wait",
     ),
-    "nohup, then it is gone itself": ("bash", "(nohup setsid sleep 1000 >/dev/null 2>&1 &); echo ready > ready; sleep 1000"),
+    "nohup, then it is gone itself": (
+        "bash",
+        "(nohup setsid sleep 1000 >/dev/null 2>&1 &); echo ready > ready; sleep 1000",
+    ),
     "double forks that close everything": (
         "python",
         "import os, signal, time\n"
@@ -80,7 +83,9 @@ def test_nothing_is_left(name: str, how: str, tmp_path: Path) -> None:
             running.communicate(timeout=20)
         case _:
             kill(running)
-            wait_for(lambda: not processes_with(f"MARK={mark}"), seconds=SECONDS_MAX + 1, what="the end of all")
+            wait_for(
+                lambda: not processes_with(f"MARK={mark}"), seconds=SECONDS_MAX + 1, what="the end of all"
+            )
     seconds = time.monotonic() - began
     left = processes_with(f"MARK={mark}")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from types import MappingProxyType
 
 from towpath.core.commands import PerformStep
@@ -70,3 +73,9 @@ class AttemptLog:
             command = self._order.command
             self._log = self._logs.step(self._order.number, command.path, command.attempt)
         return self._log
+
+
+def is_ours_alone(folder: FilePath) -> bool:
+    """Whether a folder is a real one that this user owns and nobody else may enter."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077

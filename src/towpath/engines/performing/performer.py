@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ class Tools:
     environment_base: EnvironmentBase
     project: FilePath
     workspaces: FilePath
+    """The folders of runs with a workspace of their own."""
+    private: FilePath
+    """For what steps tell in confidence (`$TOW_OUTPUT`): in memory where that can be had, for it is not masked yet."""
     logs: Logs
     keep_artifact: Callable[[FilePath, ArtifactRow], None]
     """Copies a file into the store; size and digest of the row are filled in."""
@@ -96,14 +100,14 @@ class Performer:
         self.clear(run)
 
     def clear(self, run: RunId) -> None:
-        """Removes what attempts have left in the folder of a run, but for a workspace of its own."""
-        folder = self.tools.workspaces / run
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:
-            _remove_all_but(folder, WORKSPACE)
+        """Removes what attempts have left of a run, but for a workspace of its own."""
+        for folder in {self.tools.private / run, self.tools.workspaces / run}:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                _remove_all_but(folder, WORKSPACE)
 
     def hold(self, lock: int | None) -> None:
         """Keeps the lock of this process until the last of its steps is dead, however the process ends."""
@@ -114,6 +118,8 @@ class Performer:
         """Ends what still runs."""
         await self.tools.processes.close()
         self.tools.logs.close()
+        if self.tools.private != self.tools.workspaces:
+            _remove_what_is_empty(self.tools.private)
 
     async def _perform(self, order: Order, log: AttemptLog) -> Ending:
         self._check_labels(order)
@@ -150,6 +156,15 @@ class Performer:
             done=ending.done,
             is_complete=ending.is_complete,
         )
+
+
+def _remove_what_is_empty(folder: FilePath) -> None:
+    """Removes a folder of folders as far as nothing is in them: another process may still use the others."""
+    with contextlib.suppress(OSError):
+        for below in folder.iterdir():
+            with contextlib.suppress(OSError):
+                below.rmdir()
+        folder.rmdir()
 
 
 def _remove_all_but(folder: FilePath, kept: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from towpath.core.run import Error, Json
 from towpath.definition import model
-from towpath.engines.performing.orders import WORKSPACE, Ending
+from towpath.engines.performing.orders import WORKSPACE, Ending, is_ours_alone
 from towpath.errors import Refused, StepError
 from towpath.steps.processes import (
     Container,
@@ -197,14 +197,23 @@ def attempt_folder(performer: Performer, order: Order) -> FilePath:
     """A new folder for the attempt; its name is made here, of nothing that came from outside."""
     command = order.command
     digest = hashlib.sha256(command.path.encode()).hexdigest()[:_PATH_DIGEST_CHARS]
-    home = performer.tools.workspaces / order.run
+    home = performer.tools.private / order.run
     folder = home / f"{digest}-{command.attempt}-{command.stage}"
     try:
+        home.mkdir(mode=0o700)
+    except FileNotFoundError:
+        _make_private(performer.tools.private)
         home.mkdir(mode=0o700)
     except FileExistsError:
         if folder.exists():
             _clear(folder)
     return folder
+
+
+def _make_private(folder: FilePath) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not is_ours_alone(folder):
+        raise Refused(f"{folder} belongs to somebody else", help="Remove it, or run `tow` as its owner.")
 
 
 def _clear(folder: FilePath) -> None:
