@@ -126,7 +126,7 @@ def judge(
     """
     person = person_of(directory, by)
     if person is None:
-        return Deny(reason=f"{by} is not a person, and only people answer questions")
+        return Deny(reason=f"{by!r} is not a person, and only people answer questions")
     return (
         _closed(case)
         or _unknown_word(case, says)
@@ -344,7 +344,7 @@ def _warning(
 ) -> str:
     lacks = "nobody who is asked now" if not now else f"only {listed(now)}"
     many = f"{needed} more approvals are needed, and " if needed > 1 else ""
-    verb = _words(case.question.choices[0]) if case.question.choices else "answer"
+    verb = "approve it" if case.question.kind == "approval" else "answer it"
     soon = "".join(
         f"; from {civil_time.said(each.at, civil_time.zone_of('UTC'))} also {listed(each.people)}"
         for each in later
@@ -352,7 +352,7 @@ def _warning(
     reasons = [each.reason for each in directory.resolve(principals_of(case, at), at).nobody]
     reasons.extend(_held_back(directory, case, asked(directory, case, at)))
     why = f" ({'; '.join(reasons[:_WHY_EMPTY_MAX])})" if reasons else ""
-    return f"{many}{lacks} can say {verb!r}{why}{soon}"
+    return f"{many}{lacks} can {verb}{why}{soon}"
 
 
 def _held_back(directory: Directory, case: Case, people: Iterable[str]) -> list[str]:

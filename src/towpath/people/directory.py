@@ -258,7 +258,7 @@ class _Found:
     reason: str = ""
 
 
-_CIRCLE = _Found(reason="it is asked instead of itself")
+_CIRCLE = _Found(reason="it goes round in a circle")
 
 
 @dataclass(slots=True)
