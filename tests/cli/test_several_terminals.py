@@ -60,6 +60,17 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def until_marked(owner: subprocess.Popen[str], project: Path) -> None:
+    """Waits until the long step of a run works; tells what the process said when it ended instead."""
+
+    def holds() -> bool:
+        ended = owner.poll()
+        assert ended is None, f"it ended with {ended}: {owner.stdout.read() if owner.stdout else ''}"
+        return (project / "marks").exists()
+
+    until(holds)
+
+
 def waits_for(tow: Tow, path: str) -> Callable[[], bool]:
     """Whether run 1 waits at *path*."""
 
@@ -113,7 +124,7 @@ def test_cancel_from_another_terminal(
     """A cancelled run ends its steps and undoes what it did, unless it is told not to."""
     write("slow", SLOW)
     owner = spawn("run", "slow")
-    until((project / "marks").exists)
+    until_marked(owner, project)
 
     said = tow("cancel", "1", "--wait", *options)
     owner.communicate(timeout=PATIENCE_SECONDS)
@@ -128,7 +139,7 @@ def test_rollback_of_an_open_run(tow: Tow, write: Write, spawn: Spawn, project: 
     """An open run that is rolled back stops and ends as rolled_back."""
     write("slow", SLOW)
     owner = spawn("run", "slow")
-    until((project / "marks").exists)
+    until_marked(owner, project)
 
     assert tow("rollback", "1", "--reason", "wrong version").code == exit_codes.OK
     owner.communicate(timeout=PATIENCE_SECONDS)
@@ -141,7 +152,7 @@ def test_sigint_without_a_terminal_cancels(write: Write, spawn: Spawn, project: 
     """Where nobody can be asked, SIGINT cancels the run and undoes what it did."""
     write("slow", SLOW)
     owner = spawn("run", "slow")
-    until((project / "marks").exists)
+    until_marked(owner, project)
 
     owner.send_signal(signal.SIGINT)
     owner.communicate(timeout=PATIENCE_SECONDS)
@@ -159,7 +170,7 @@ def test_sigterm_leaves_the_run_for_resume(tow: Tow, write: Write, spawn: Spawn,
         ),
     )
     owner = spawn("run", "slow")
-    until((project / "marks").exists)
+    until_marked(owner, project)
 
     owner.send_signal(signal.SIGTERM)
     out, _ = owner.communicate(timeout=PATIENCE_SECONDS)
@@ -183,7 +194,7 @@ def test_a_death_and_an_unknown_outcome(tow: Tow, write: Write, spawn: Spawn, pr
     """After `kill -9`, ps says that the owner died; the lost step is not repeated: a person is asked, and settles it."""
     write("slow", SLOW)
     owner = spawn("run", "slow")
-    until((project / "marks").exists)
+    until_marked(owner, project)
     _kill(owner)
 
     until(lambda: "stranded" in tow("ps").out)  # once the steps of the dead process are gone too
@@ -211,7 +222,7 @@ def test_an_idempotent_step_runs_again(tow: Tow, write: Write, spawn: Spawn, pro
         ),
     )
     owner = spawn("run", "slow")
-    until((project / "marks").exists)
+    until_marked(owner, project)
     _kill(owner)
     until(lambda: "stranded" in tow("ps").out)
     (project / "again").touch()
@@ -227,8 +238,8 @@ def test_an_idempotent_step_runs_again(tow: Tow, write: Write, spawn: Spawn, pro
 def test_no_two_owners(tow: Tow, write: Write, spawn: Spawn, project: Path) -> None:
     """A run that somebody drives cannot be taken over."""
     write("slow", SLOW)
-    spawn("run", "slow")
-    until((project / "marks").exists)
+    owner = spawn("run", "slow")
+    until_marked(owner, project)
 
     said = tow("resume", "1")
 
@@ -245,8 +256,8 @@ def test_logs_are_followed(write: Write, spawn: Spawn, project: Path) -> None:
           - {id: talk, run: "echo one; touch marks; while [ ! -e flag ]; do sleep 0.1; done; echo two"}
         """,
     )
-    spawn("run", "talks")
-    until((project / "marks").exists)
+    owner = spawn("run", "talks")
+    until_marked(owner, project)
     follower = spawn("logs", "1", "-f", "--raw")
     os.set_blocking(follower.stdout.fileno(), True)  # type: ignore[union-attr]
     assert follower.stdout is not None
