@@ -199,3 +199,15 @@ def test_loops_in_loops_stop_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None
         assert run.status == "failed"
         assert run.error is not None
         assert "RUN_NODES_MAX" in run.error.message
+
+
+def test_the_timer_of_what_has_ended_is_illegal() -> None:
+    """A block that ended in time is not stopped by its timer later."""
+    plan = plan_of("steps: [{id: g, timeout: 1h, steps: [{id: a, run: a}]}, {id: b, run: b}]")
+    world = World(plan, Script(steps={"b": {"hangs": True}}))
+    world.start_only()
+    due = world.run.nodes["g"].timeout_at
+
+    assert due is not None
+    with pytest.raises(IllegalStimulus):
+        advance(world.run, stimuli.TimerFired(at=due, path="g", purpose="timeout", due=due))
