@@ -303,3 +303,21 @@ def test_durations_can_be_added_one_after_the_other(
     if once is not None and whole is not None:
         assert whole == calendars.add_working(kept, once, second * MINUTE)
         assert (first + second) * MINUTE == calendars.open_time(kept, start, whole)
+
+
+@settings(max_examples=100)
+@given(cases(), st.integers(0, 60 * 24 * 60), st.integers(-40, 40))
+def test_whole_weeks_are_counted_like_days(case: tuple[Calendar, Micros], minutes: int, days: int) -> None:
+    """Counting in whole weeks, where nothing special is near, gives what counting piece by piece gives."""
+    kept, near = case
+    start = near + days * DAY
+    end = start + minutes * MINUTE
+    passed = sum(piece.end - piece.start for piece in calendars.pieces(kept, start, end) if piece.is_open)
+
+    assert passed == calendars.open_time(kept, start, end)
+    if passed:
+        reached = calendars.add_working(kept, start, passed)
+        assert reached is not None
+        assert reached <= end
+        assert passed == calendars.open_time(kept, start, reached)
+        assert passed > calendars.open_time(kept, start, reached - 1)

@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from towpath.core.run import Micros
 from towpath.definition.project import Calendar, Span, days_of, parse_clock
 from towpath.people import civil_time
-from towpath.people.civil_time import DAY, FOREVER, MINUTE, Day
+from towpath.people.civil_time import DAY, FOREVER, MINUTE, WEEK, Day
 
 HORIZON: Micros = 3_660 * DAY
 """How far ahead a calendar is looked at, in microseconds: ten years."""
@@ -135,21 +135,34 @@ def next_close(calendar: AnyCalendar, at: Micros) -> Micros | None:
 
 def add_working(calendar: AnyCalendar, at: Micros, duration: Micros) -> Micros | None:
     """The first instant at which *duration* of open time has passed since *at*; None where it never has."""
-    left = duration
-    if left <= 0:
-        return at
-    for piece in pieces(calendar, at, at + HORIZON):
-        if not piece.is_open:
+    table = timetable(calendar)
+    each_week = _open_in_a_week(table)
+    here, left = at, max(duration, 0)
+    while left > 0:
+        if here >= at + HORIZON:
+            return None
+        if left > each_week and _is_plain_week(table, here):
+            here, left = here + WEEK, left - each_week
             continue
-        if piece.end - piece.start >= left:
-            return piece.start + left
-        left -= piece.end - piece.start
-    return None
+        piece = piece_at(table, here)
+        gone = min(piece.end - here, left) if piece.is_open else 0
+        here, left = (here + gone if gone == left else piece.end), left - gone
+    return here
 
 
 def open_time(calendar: AnyCalendar, start: Micros, end: Micros) -> Micros:
     """How much of the time between two instants *calendar* is open, in microseconds."""
-    return sum(piece.end - piece.start for piece in pieces(calendar, start, end) if piece.is_open)
+    table = timetable(calendar)
+    each_week = _open_in_a_week(table)
+    here, last, found = start, min(end, start + HORIZON), 0
+    while here < last:
+        if last - here >= WEEK and _is_plain_week(table, here):
+            here, found = here + WEEK, found + each_week
+            continue
+        piece = piece_at(table, here)
+        found += min(piece.end, last) - here if piece.is_open else 0
+        here = piece.end
+    return found
 
 
 def freezes_at(calendar: AnyCalendar, at: Micros) -> Entry | None:
@@ -181,6 +194,29 @@ def piece_at(table: Timetable, at: Micros) -> Piece:
         return Piece(at, min(_end(kept_open), freeze_starts), is_open=True, entry=kept_open)
     piece = _ordinary(table, at)
     return piece._replace(end=min(piece.end, freeze_starts, _next_start(table.maintenance, at)))
+
+
+# --- a week like any other ---------------------------------------------------------------------------------
+# Time limits of weeks and months are counted in whole weeks where nothing but the hours has a say in them.
+
+
+def _open_in_a_week(table: Timetable) -> Micros:
+    """How much of a week is open where nothing but the hours has a say."""
+    if table.hours is None:
+        return WEEK
+    return sum(end - start for spans in table.hours for start, end in spans)
+
+
+def _is_plain_week(table: Timetable, at: Micros) -> bool:
+    """Whether nothing but the hours has a say in the seven days from *at* on, and the clocks do not change."""
+    end = at + WEEK
+    if any(_start(entry) < end and at < _end(entry) for entry in (*table.freezes, *table.maintenance)):
+        return False
+    first, middle, last = (civil_time.wall_at(table.zone, look) for look in (at, at + WEEK // 2, end))
+    if last - first != WEEK or middle - first != WEEK // 2:
+        return False
+    days = range(civil_time.day_of(first), civil_time.day_of(last) + 1)
+    return not any(day in days for day in table.holidays)
 
 
 # --- a day like any other -----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ SECOND: Micros = 1_000_000
 MINUTE: Micros = 60 * SECOND
 HOUR: Micros = 60 * MINUTE
 DAY: Micros = 24 * HOUR
+WEEK: Micros = 7 * DAY
 FOREVER: Micros = 2**62
 """Later than any instant that a calendar can name."""
 
