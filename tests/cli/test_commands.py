@@ -352,6 +352,23 @@ def test_what_was_undone_is_not_undone_again(tow: Tow, write: Write) -> None:
     assert tow("rollback", "2").code == exit_codes.REFUSED
 
 
+def test_children_go_on_here_too(tow: Tow, write: Write, project: Path) -> None:
+    """A run that another one started without waiting for it is not left behind when that one ends."""
+    write("child", "steps: [{id: s, run: 'sleep 0.5; touch child_was_here'}]")
+    write("parent", "steps: [{id: c, workflow: child, detach: true}, {id: d, workflow: hello}]")
+
+    said = tow("run", "parent")
+
+    assert said.code == exit_codes.OK
+    assert (project / "child_was_here").exists()
+    rows = [json.loads(row) for row in tow("ps", "--all", "--json").out.splitlines()]
+    assert [(row["workflow"], row["status"]) for row in rows] == [
+        ("hello", "succeeded"),
+        ("child", "succeeded"),
+        ("parent", "succeeded"),
+    ]
+
+
 def test_nothing_yet(tow: Tow) -> None:
     """Before the first run, lists are empty and say how to begin; nothing is made."""
     assert "no runs yet" in tow("ps").out

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -83,20 +82,25 @@ def run(words: Sequence[str]) -> int:
 
 
 def _carried_out(words: Sequence[str]) -> int:
-    session: Session | None = None
     try:
         with root.make_context(PROGRAM, list(words)) as context:
-            result: Any = root.invoke(context)  # Any: whatever the command returns
-            session = context.find_object(Session)
-            return _code(result)
+            return _code(_invoked(context))
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
         path = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
         return failures.tell_usage(error.format_message(), help_command=f"{path} --help")
+
+
+def _invoked(context: click.Context) -> object:
+    """What the command returned; what it had opened is closed, however it ended."""
+    try:
+        result: object = root.invoke(context)
     finally:
+        session = context.find_object(Session)
         if session is not None:
             session.close()
+    return result
 
 
 def _code(result: object) -> int:

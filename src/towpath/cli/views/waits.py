@@ -121,7 +121,11 @@ def described(wait: Wait, *, now: Micros, with_path: bool = True) -> Line:
         until = f"until {words.moment(wait.until, now=now)} ({words.ahead(wait.until, now=now)})"
         parts.append(f"{until}, {wait.then}" if wait.then else until)
     name = f"{safe(wait.path)} " if with_path and wait.path else ""
-    return line((name, "name"), wait.reason, (f"  {'; '.join(parts)}" if parts else "", "dim"))
+    return line(
+        (name, "name"),
+        wait.reason.removeprefix("waits").lstrip(),
+        (f"  {'; '.join(parts)}" if parts else "", "dim"),
+    )
 
 
 def quoted(path: Path) -> str:
