@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from towpath.core.blocks import each, wait
 from towpath.core.evolve import parent_path
 from towpath.core.names import iso

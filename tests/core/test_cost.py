@@ -47,10 +47,12 @@ def play(
         decision = advance(run, pending.pop(0))
         run = decision.run
         facts += len(decision.facts)
-        for fact in decision.facts:
-            for command in commands.commands(fact):
-                if isinstance(command, commands.PerformStep):
-                    pending.append(_ended(command, is_bad=fails(command.path)))
+        pending += [
+            _ended(command, is_bad=fails(command.path))
+            for fact in decision.facts
+            for command in commands.commands(fact)
+            if isinstance(command, commands.PerformStep)
+        ]
     return run, facts
 
 

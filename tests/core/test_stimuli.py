@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from simulation.world import DAY_ONE, Script, World, plan_of
 from towpath.core import advance, new_run, stimuli
 from towpath.core.decide import SIGNALS_KEPT_MAX, decide

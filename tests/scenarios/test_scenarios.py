@@ -1,8 +1,8 @@
 """Every document of every YAML file beside this one is a workflow, a script of what the world does, and what has to come of it.
 
-A case may say under `expect`: `status`, `performed` (everything that was ordered, in order, as one text), `stopped`, `refused` (parts of the
-reasons), `steps` (path to the fields to look at), `outputs`, `error`, `outcome`, `message`, `waits_for`,
-`works` (path to what its last attempt was to do), and `seconds` (how long it took).
+A case may say under `expect`: `status`, `performed` (everything that was ordered, in order, as one text), `stopped`,
+`refused` (parts of the reasons), `steps` (path to the fields to look at), `outputs`, `error`, `outcome`, `message`,
+`waits_for`, `works` (path to what its last attempt was to do), and `seconds` (how long it took).
 Whatever it says, its journal has to obey the laws of `simulation.laws`.
 """
 

@@ -67,9 +67,11 @@ def cases() -> list[Any]:
     """Every scenario that ends."""
     found = []
     for file in sorted(SCENARIOS.glob("*.yaml")):
-        for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
-            if document["expect"]["status"] in END_STATES and "happens" not in document:
-                found.append(pytest.param(document, id=f"{file.stem}: {document['name']}"))
+        found += [
+            pytest.param(document, id=f"{file.stem}: {document['name']}")
+            for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+            if document["expect"]["status"] in END_STATES and "happens" not in document
+        ]
     return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -12,6 +12,8 @@ from simulation.tape import Tape
 from towpath.core import Plan
 from towpath.definition import model
 
+Steps: TypeAlias = Callable[..., list[dict[str, Any]]]
+"""Makes the steps of a block."""
 DEPTH_MAX = 4
 STEPS_MAX = 40
 """Steps that one workflow may have; a draw beyond it gives plain scripts."""
@@ -70,29 +72,29 @@ def _step(tape: Tape, ids: Iterator[str], *, depth: int, can_end: bool, can_undo
 
 
 def _leaf(tape: Tape, *, can_end: bool) -> dict[str, Any]:
-    match tape.next(14):
-        case 1:
-            return {"wait": "10s"}
-        case 2:
-            return {"wait": {"signal": "go"}}
-        case 3:
-            step = {"approve": "sure?", "who": ["group:x"], "quorum": 1 + tape.next(2), "remind": "10m"}
-            return step | ({"escalate": [{"after": "30m", "to": ["group:y"]}]} if tape.next(2) else {})
-        case 4:
-            return {
-                "task": "do it",
-                "assign": ["group:x"],
-                "answer_within": "1h",
-                "if_unanswered": "continue",
-            }
-        case 5:
-            return {"workflow": "other", "detach": bool(tape.next(2))}
-        case 6 if can_end:
-            return {"end": {"status": ("succeeded", "failed", "rejected")[tape.next(3)]}}
-        case 7:
-            return {"wait": {"window": "nights"}}
-        case _:
-            return _script(tape)
+    choice = tape.next(14)
+    if choice == 6 and can_end:
+        return {"end": {"status": ("succeeded", "failed", "rejected")[tape.next(3)]}}
+    make = {1: _wait, 2: _wait, 3: _approve, 4: _task, 5: _child}.get(choice, _script)
+    return make(tape)
+
+
+def _wait(tape: Tape) -> dict[str, Any]:
+    return {"wait": ("10s", {"signal": "go"}, {"window": "nights"})[tape.next(3)]}
+
+
+def _approve(tape: Tape) -> dict[str, Any]:
+    step = {"approve": "sure?", "who": ["group:x"], "quorum": 1 + tape.next(2), "remind": "10m"}
+    return step | ({"escalate": [{"after": "30m", "to": ["group:y"]}]} if tape.next(2) else {})
+
+
+def _task(tape: Tape) -> dict[str, Any]:
+    silence = ("continue", "fail")[tape.next(2)]
+    return {"task": "do it", "assign": ["group:x"], "answer_within": "1h", "if_unanswered": silence}
+
+
+def _child(tape: Tape) -> dict[str, Any]:
+    return {"workflow": "other", "detach": bool(tape.next(2))}
 
 
 def _script(tape: Tape) -> dict[str, Any]:
@@ -112,36 +114,49 @@ def _block(tape: Tape, ids: Iterator[str], *, depth: int, can_end: bool, can_und
     def steps(*, may_end: bool = can_end) -> list[dict[str, Any]]:
         return _steps(tape, ids, depth=depth, can_end=may_end, can_undo=can_undo)
 
-    block: dict[str, Any]
-    match tape.next(5):
-        case 0:
-            block = {"steps": steps()}
-        case 1:
-            block = {"parallel": steps(may_end=False), "fail_fast": bool(tape.next(2))}
-            for before, child in itertools.pairwise(block["parallel"]):
-                if tape.chance(1, 3):
-                    child["needs"] = [before["id"]]
-            if tape.chance(1, 3):
-                block["max_parallel"] = 1 + tape.next(2)
-        case 2:
-            block = {"each": list(range(tape.next(5))), "steps": steps(may_end=False)}
-            block["fail_fast"] = bool(tape.next(2))
-            block["max_failures"] = (0, 1, "50%")[tape.next(3)]
-            if tape.chance(1, 2):
-                block["batch"] = [1, "50%"]
-            if tape.chance(1, 2):
-                block["max_parallel"] = 1 + tape.next(2)
-        case 3:
-            block = {"choose": [{"if": "inputs.yes", "steps": steps()}, {"else": steps()}]}
-            block["choose"] = block["choose"][tape.next(2) :]
-        case _:
-            block = {"repeat": steps(), "until": f"index >= {tape.next(3)}"}
-            if tape.chance(1, 3):
-                block["times"] = 2
-            if tape.chance(1, 3):
-                block["every"] = "30s"
+    make = (_group, _parallel, _each, _choose, _repeat)[tape.next(5)]
+    block = make(tape, steps)
     if tape.chance(1, 5):
         block["timeout"] = "10m"
+    return block
+
+
+def _group(tape: Tape, steps: Steps) -> dict[str, Any]:  # noqa: ARG001 - one shape
+    return {"steps": steps()}
+
+
+def _parallel(tape: Tape, steps: Steps) -> dict[str, Any]:
+    block: dict[str, Any] = {"parallel": steps(may_end=False), "fail_fast": bool(tape.next(2))}
+    for before, child in itertools.pairwise(block["parallel"]):
+        if tape.chance(1, 3):
+            child["needs"] = [before["id"]]
+    if tape.chance(1, 3):
+        block["max_parallel"] = 1 + tape.next(2)
+    return block
+
+
+def _each(tape: Tape, steps: Steps) -> dict[str, Any]:
+    block: dict[str, Any] = {"each": list(range(tape.next(5))), "steps": steps(may_end=False)}
+    block["fail_fast"] = bool(tape.next(2))
+    block["max_failures"] = (0, 1, "50%")[tape.next(3)]
+    if tape.chance(1, 2):
+        block["batch"] = [1, "50%"]
+    if tape.chance(1, 2):
+        block["max_parallel"] = 1 + tape.next(2)
+    return block
+
+
+def _choose(tape: Tape, steps: Steps) -> dict[str, Any]:
+    branches = [{"if": "inputs.yes", "steps": steps()}, {"else": steps()}]
+    return {"choose": branches[tape.next(2) :]}
+
+
+def _repeat(tape: Tape, steps: Steps) -> dict[str, Any]:
+    block: dict[str, Any] = {"repeat": steps(), "until": f"index >= {tape.next(3)}"}
+    if tape.chance(1, 3):
+        block["times"] = 2
+    if tape.chance(1, 3):
+        block["every"] = "30s"
     return block
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
 from towpath.core import Plan, Run, advance, commands, continuing, events, new_run, stimuli
 from towpath.core.evolve import evolve
 from towpath.core.run import END_STATES, Error, Protection
@@ -60,44 +61,33 @@ class Result:
 OK = Result()
 
 
-def result_of(word: Any) -> Result:
-    """The result that a scenario's word or map says."""
-    match word:
-        case None | "ok":
-            return OK
-        case "fail":
-            return Result(error=Error(kind="exit", message="exit code 1", exit_code=1))
-        case "lost":
-            return Result(is_lost=True)
-        case "hang":
-            return Result(hangs=True)
-        case "done":
-            return Result(done=True)
-        case "not_done":
-            return Result(done=False)
-        case str():
-            return Result(error=Error(kind=word, message=f"it ended with {word}"))
-        case {"fail": kind, **more}:
-            return Result(
-                error=Error(
-                    kind=kind,
-                    message=more.get("message", f"it ended with {kind}"),
-                    exit_code=more.get("exit_code"),
-                ),
-                outputs=more.get("outputs", {}),
-                takes=float(more.get("takes", 1.0)),
-            )
-        case {**more}:
-            return Result(
-                outputs=more.get("outputs", {}),
-                takes=float(more.get("takes", 1.0)),
-                done=more.get("done"),
-                hangs=more.get("hangs", False),
-                is_lost=more.get("lost", False),
-                when_stopped=more.get("when_stopped", "cancelled"),
-            )
-        case _:
-            raise ValueError(f"no result is called {word!r}")
+_WORDS: Mapping[str, Result] = {
+    "ok": OK,
+    "fail": Result(error=Error(kind="exit", message="exit code 1", exit_code=1)),
+    "lost": Result(is_lost=True),
+    "hang": Result(hangs=True),
+    "done": Result(done=True),
+    "not_done": Result(done=False),
+}
+
+
+def result_of(said: Any) -> Result:
+    """The result that a scenario's word or map says; any other word is a kind of error."""
+    if isinstance(said, str):
+        return _WORDS.get(said) or Result(error=Error(kind=said, message=f"it ended with {said}"))
+    error = None
+    if "fail" in said:
+        message = said.get("message", f"it ended with {said['fail']}")
+        error = Error(kind=said["fail"], message=message, exit_code=said.get("exit_code"))
+    return Result(
+        outputs=said.get("outputs", {}),
+        error=error,
+        takes=float(said.get("takes", 1.0)),
+        done=said.get("done"),
+        hangs=said.get("hangs", False),
+        is_lost=said.get("lost", False),
+        when_stopped=said.get("when_stopped", "cancelled"),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
