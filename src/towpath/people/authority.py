@@ -30,6 +30,7 @@ from towpath.people.directory import Directory, listed
 
 Saying: TypeAlias = Literal["claim", "take_over", "release", "hand_over", "comment", "withdraw", "remind"]
 """What may be said to a question without deciding it; everything else is one of its choices."""
+SAYINGS: frozenset[str] = frozenset(get_args(Saying))
 _WHY_EMPTY_MAX = 3
 
 
@@ -214,7 +215,7 @@ def _decider(case: Case) -> Answer | None:
 
 def _unknown_word(case: Case, says: str) -> Deny | None:
     choices = case.question.choices
-    if says in choices or says in _SAYINGS:
+    if says in choices or says in SAYINGS:
         return None
     return Deny(
         reason=f"this question cannot be answered with {says!r}",
@@ -303,7 +304,6 @@ def _four_eyes(directory: Directory, case: Case, person: str, says: str) -> Deny
 
 _FOR_OTHER_EYES = frozenset({"approve", "claim", "take_over"})
 """An approval, and what would only keep others from giving it."""
-_SAYINGS: frozenset[str] = frozenset(get_args(Saying))
 _OPEN_TO_THE_PROJECT: frozenset[str] = frozenset({"comment", "remind", "release"})
 _BESIDE_A_CLAIM: frozenset[str] = frozenset({"comment", "remind", "withdraw", "take_over"})
 
