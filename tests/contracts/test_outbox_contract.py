@@ -155,6 +155,8 @@ def test_what_is_not_due_waits(process: Process) -> None:
     assert [row.notice for row in process.take(at=NOW + 3, rows_max=2)] == ["n1", "n2"]
     assert process.outbox.next_due(process.owner, "mail") == NOW + 3
     assert process.outbox.next_due(process.owner, "chat") is None
+    assert process.outbox.channels_waiting(process.owner) == ("mail",)
+    assert process.outbox.channels_waiting(OwnerId("somebody")) == ()
 
 
 @pytest.mark.parametrize(

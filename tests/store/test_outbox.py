@@ -51,6 +51,7 @@ def test_looking_for_what_is_due_uses_an_index(store: SqliteStore) -> None:
     plans = {
         "due": ("me", "mail", NOW, 10),
         "next_due": ("me", "mail"),
+        "channels_waiting": ("me",),
         "other_owners": ("me",),
         "count_open": (10,),
     }

@@ -101,7 +101,7 @@ def notice_of(
     assert question is not None, node.path
     last = node.answers[-1] if node.answers else None
     return Notice(
-        id=f"{run.id}/{node.path}#{node.attempt}@{question.asked_at}!{why}{times}",
+        id=f"{run.id}/{node.path}#{node.attempt}@{question.asked_at}!{_IDS.get(why, why)}{times}",
         run=number,
         run_id=run.id,
         workflow=run.plan.workflow.name,
@@ -110,8 +110,8 @@ def notice_of(
         number=times if why in ("reminder", "rung") else 0,
         at=at,
         kind=question.kind,
-        question=question.text[:QUESTION_CHARS_MAX],
-        instructions=(question.instructions or "")[:QUESTION_CHARS_MAX],
+        question=clean(question.text)[:QUESTION_CHARS_MAX],
+        instructions=clean(question.instructions or "")[:QUESTION_CHARS_MAX],
         choices=question.choices,
         quorum=question.quorum,
         answered_by=tuple(answer.by for answer in node.answers),
@@ -122,10 +122,14 @@ def notice_of(
         if_unanswered=question.if_unanswered,
         decision=last.decision if last is not None and why == "decided" else "",
         by=last.by if last is not None and why in ("decided", "withdrawn") else "",
-        comment=last.comment[:COMMENT_CHARS_MAX] if last is not None and why == "decided" else "",
+        comment=clean(last.comment)[:COMMENT_CHARS_MAX] if last is not None and why == "decided" else "",
         started_by=run.started_by,
         url=run.url,
     )
+
+
+_IDS: Final[Mapping[Why, str]] = {"voided": "asked"}
+"""That it is asked again is told once: as a question, or with the reason why, whichever comes first."""
 
 
 def summary_of(evidence: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
@@ -194,7 +198,7 @@ class _Line:
         self.markdown = escaped(plain) if markdown is None else markdown
 
 
-_EMPTY: Final = _Line("")
+_EMPTY: Final = _Line("", "")
 
 
 def _lines(notice: Notice, *, recipient: str, now: Micros, zone: str) -> Iterator[_Line]:
@@ -279,6 +283,8 @@ def _why_you(notice: Notice, recipient: str) -> str:
     through = notice.to[user]
     if not through or through == recipient:
         reason = "you are asked by name"
+    elif through.startswith("user:"):
+        reason = f"you stand in for {_name(through)}"
     elif through.startswith("oncall:"):
         reason = f"you are on call ({_line(through, NAME_CHARS_MAX)})"
     else:

@@ -293,8 +293,8 @@ class ArtifactRow:
     kept_at: Microseconds
 
 
-NOTICE_BYTES_MAX = 16 * 1024
-"""One encoded notice."""
+NOTICE_BYTES_MAX = 512 * 1024
+"""One encoded notice; with a thousand recipients it is long, most are shorter than 2 KiB."""
 SENDINGS_MAX = 1_000
 """Recipients and channels of one notice."""
 OUTBOX_OPEN_MAX = 200_000
@@ -547,6 +547,9 @@ class Outbox(Protocol):
 
     def next_due(self, owner: OwnerId, channel: str) -> Microseconds | None:
         """When the owner's next sending in a channel is due."""
+
+    def channels_waiting(self, owner: OwnerId) -> tuple[str, ...]:
+        """The channels in which something of the owner's waits."""
 
     def try_again(self, sending: SendingId, *, at: Microseconds) -> bool:
         """Have something that was given up sent again, by whoever comes first."""

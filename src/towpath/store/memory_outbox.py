@@ -114,6 +114,12 @@ class MemoryOutbox:
         with self._data.lock:
             return min((row.due_at for row in self._waiting(owner, channel)), default=None)
 
+    def channels_waiting(self, owner: OwnerId) -> tuple[str, ...]:
+        """The channels in which something of the owner's waits."""
+        with self._data.lock:
+            rows = [row for row in self._rows() if row.state == "waiting" and row.owner == owner]
+            return tuple(sorted({row.channel for row in rows}))
+
     def try_again(self, sending: SendingId, *, at: Microseconds) -> bool:
         """Have something that was given up sent again, by whoever comes first."""
         with self._data.lock:

@@ -108,6 +108,11 @@ class SqliteOutbox:
             (due,) = connection.execute(_SQL["next_due"], (owner, channel)).fetchone()
         return None if due is None else int(due)
 
+    def channels_waiting(self, owner: OwnerId) -> tuple[str, ...]:
+        """The channels in which something of the owner's waits."""
+        with self._desk.connection() as connection:
+            return tuple(channel for (channel,) in connection.execute(_SQL["channels_waiting"], (owner,)))
+
     def try_again(self, sending: SendingId, *, at: Microseconds) -> bool:
         """Have something that was given up sent again, by whoever comes first."""
         with self._desk.connection() as connection, transaction(connection):

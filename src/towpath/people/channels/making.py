@@ -96,10 +96,7 @@ def _service(channel: project.Channel, kind: Kind, secrets: SecretProvider) -> C
     read = _reading(channel, secrets)
 
     def service() -> Service:
-        assert channel.kind not in ("email", "webhook")
-        return Service(
-            kind=channel.kind, url=channel.url or "", secret="" if read is None else read().strip()
-        )
+        return Service(kind=kind, url=channel.url or "", secret="" if read is None else read().strip())
 
     return ServiceChannel(service, to=channel.to)
 

@@ -65,6 +65,10 @@ WHERE owner = ?3 AND state IN ('waiting', 'sending');
 -- When the next sending of an owner in a channel is due.
 SELECT min(due_at) FROM outbox WHERE state = 'waiting' AND owner = ? AND channel = ?;
 
+-- name: channels_waiting
+-- The channels in which something of an owner waits.
+SELECT DISTINCT channel FROM outbox WHERE state = 'waiting' AND owner = ? ORDER BY channel;
+
 -- name: try_again
 -- Let a sending that was given up wait again, for whoever comes first.
 UPDATE outbox SET state = 'waiting', owner = '', attempts = 0, due_at = ?, ended_at = NULL, recalled_at = NULL
