@@ -16,7 +16,7 @@ from towpath.people.outbox import Outbox, Patience
 from towpath.store.contract import OwnerId, Store
 
 NOW = 1_795_400_000_000_000
-"""Mon 23 Nov 2026, 02:53 UTC."""
+"""Mon 23 Nov 2026, 02:13 UTC."""
 MINUTE = 60_000_000
 PROJECT = {
     "people": {

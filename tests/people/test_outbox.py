@@ -57,7 +57,8 @@ async def test_everybody_is_told_through_their_own_way(store: MemoryStore | Sqli
     assert mail.told == [("user:ada", "ada@example.com", 1)]
     assert chat.told == [("user:ben", "U012AB3", 1)]
     assert mail.sent[0].text.subject == "Approval wanted: release_shop #12, go_live"
-    assert "04:23 CET" not in chat.sent[0].text.plain
+    assert "Until: Mon 23 Nov 2026 04:43 CET" in mail.sent[0].text.plain
+    assert "Until: Mon 23 Nov 2026 03:43 UTC" in chat.sent[0].text.plain
     assert states(store) == [("user:ada", "mail", "sent", 1), ("user:ben", "chat", "sent", 1)]
 
 

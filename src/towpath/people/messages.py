@@ -27,6 +27,7 @@ QUESTION_CHARS_MAX: Final = 2_000
 EVIDENCE_ENTRIES_MAX: Final = 10
 EVIDENCE_CHARS_MAX: Final = 200
 COMMENT_CHARS_MAX: Final = 500
+PATH_CHARS_MAX: Final = 500
 NAMES_SHOWN_MAX: Final = 10
 NAME_CHARS_MAX: Final = 200
 
@@ -203,7 +204,9 @@ _EMPTY: Final = _Line("", "")
 
 def _lines(notice: Notice, *, recipient: str, now: Micros, zone: str) -> Iterator[_Line]:
     yield from _paragraph(notice.question, QUESTION_CHARS_MAX)
-    yield _labelled("Where", f"{notice.workflow}, run {notice.run}, step {notice.path or '(the run)'}")
+    where = _line(notice.path, PATH_CHARS_MAX) or "(the run)"
+    workflow = _line(notice.workflow, NAME_CHARS_MAX)
+    yield _labelled("Where", f"{workflow}, run {notice.run}, step {where}")
     if notice.started_by:
         yield _labelled("Started by", _name(notice.started_by))
     if notice.why == "decided":
@@ -268,8 +271,10 @@ def _to_look(notice: Notice) -> Iterator[_Line]:
 
 
 def command_of(notice: Notice, choice: str) -> str:
-    """The exact command that gives an answer."""
-    step = shlex.quote(_line(notice.path, QUESTION_CHARS_MAX))
+    """The exact command that gives an answer; one that asks, where the step cannot be typed."""
+    if _line(notice.path, PATH_CHARS_MAX) != notice.path:
+        return f"tow answer {notice.run}"
+    step = shlex.quote(notice.path)
     own = _COMMANDS.get(choice)
     said = f"{own} {notice.run} {step}" if own else f"tow answer {notice.run} {step} {shlex.quote(choice)}"
     return said + (' --comment "…"' if choice in _COMMENTED else "")
@@ -289,7 +294,7 @@ def _why_you(notice: Notice, recipient: str) -> str:
         reason = f"you are on call ({_line(through, NAME_CHARS_MAX)})"
     else:
         reason = f"you are in {_line(through, NAME_CHARS_MAX)}"
-    return f"{reason}, and nobody has answered yet" if notice.why == "rung" else reason
+    return f"{reason}, and it still waits" if notice.why == "rung" else reason
 
 
 def _until(notice: Notice, *, now: Micros, zone: str) -> str:
