@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,7 +169,7 @@ def _changed(
     around = _around(session, file)
     if manual:
         return automating.make_manual(text, step, assign=assign, around=around)
-    run = click.get_text_stream("stdin").read() if script == "-" else script
+    run = sys.stdin.read() if script == "-" else script
     return automating.automate(text, step, run=run, around=around)
 
 

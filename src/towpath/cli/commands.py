@@ -12,8 +12,8 @@ from typing import NamedTuple
 class Entry(NamedTuple):
     """One command: its name and the sentence that the overview shows; its module has the same name.
 
-    Where the name is a word of Python's own, the module's ends with an underscore. No dataclass: importing those would take a third
-    of the time that `tow --help` has.
+    In the module's name an underscore stands for a hyphen, and where the name is a word of Python's own, another one stands at the end.
+    No dataclass: importing those would take a third of the time that `tow --help` has.
     """
 
     name: str
@@ -22,11 +22,13 @@ class Entry(NamedTuple):
     @property
     def module(self) -> str:
         """Where its `command` is defined."""
-        return f"towpath.cli.{self.name}{'_' * keyword.iskeyword(self.name)}"
+        return f"towpath.cli.{self.name.replace('-', '_')}{'_' * keyword.iskeyword(self.name)}"
 
 
 def _entries(**helps: str) -> tuple[Entry, ...]:
-    return tuple(Entry(name=name.removesuffix("_"), help=text) for name, text in helps.items())
+    return tuple(
+        Entry(name=name.removesuffix("_").replace("_", "-"), help=text) for name, text in helps.items()
+    )
 
 
 SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -47,6 +49,22 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             logs="Show what steps printed",
             graph="Draw a workflow or a run",
             artifacts="List or fetch the files that a run kept",
+        ),
+    ),
+    (
+        "Decide",
+        _entries(
+            inbox="What waits for you: approvals, tasks, failures",
+            approve="Say yes",
+            reject="Say no",
+            done="Say that a task, or a step by hand, is done",
+            send_back="Return the work to an earlier step",
+            claim="Say that you take care of a question",
+            hand_over="Let somebody else answer",
+            withdraw="Take your answer back, while it is open",
+            comment="Say something without deciding",
+            remind="Tell those who are asked once more",
+            on_call="Who is on call, and who is next",
         ),
     ),
     (

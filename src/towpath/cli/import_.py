@@ -117,11 +117,11 @@ class _Target:
     """The project that the workflow is to belong to."""
 
     def __init__(self, session: Session, *, near: Path) -> None:
-        from towpath.definition import loader
+        from towpath.definition import loader, projects
         from towpath.steps.catalogue import Catalogue
 
         folder = session.project or loader.find_project_folder(_existing(near))
-        if not (folder / loader.projects.PROJECT_FILE).is_file():
+        if not (folder / projects.PROJECT_FILE).is_file():
             folder = session.project or loader.find_project_folder(Path.cwd())
         self.project: Project = loader.load_project(folder)
         self.cards = Catalogue.load(folder).cards()
@@ -148,7 +148,7 @@ def _made(
     name: str | None,
     assign: str | None,
 ) -> Imported:
-    from towpath.definition.importing import Assignment, github, import_markdown
+    from towpath.definition.importing import Assignment, import_github, import_markdown
     from towpath.definition.importing.naming import slug
 
     text = _read(file)
@@ -157,7 +157,7 @@ def _made(
     known = slug(name, otherwise="workflow") if name is not None else None
     if origin == "markdown":
         return import_markdown(text, path=str(file), stem=file.stem, name=known, assignment=assignment)
-    return github.import_github(
+    return import_github(
         text,
         path=str(file),
         stem=file.stem,

@@ -21,15 +21,6 @@ from towpath.definition.project import People
 from towpath.errors import LimitExceeded
 
 DEFAULT_ASSIGNEE: Final = "group:ops"
-_KINDS: Final = (
-    ("incident", r"incident|outage|failover|fail over|disaster|emergency|recover|on.?call|degraded"),
-    ("deployment", r"releas|deploy|roll.?out|go.?live|launch"),
-    ("backup", r"backup|restore|snapshot"),
-    ("provisioning", r"provision|onboard|set ?up|install|new (?:host|server|account)|migrat"),
-    ("maintenance", r"maintenance|upgrad|patch|rotat|renew|restart|reboot|clean"),
-    ("request", r"request|access|offboard"),
-)
-"""Words in a title that say what kind of workflow it is."""
 LINES_SHOWN: Final = 20
 """Lines that one note names."""
 _OPEN = "${{"
@@ -72,6 +63,16 @@ def import_markdown(
     )
 
 
+def usual_assignee(people: People | None) -> str:
+    """Who does what nobody is named for: `group:ops`, or the group of the project that is most like it."""
+    if people is None or people_checks.unknown_principal(people, DEFAULT_ASSIGNEE) is None:
+        return DEFAULT_ASSIGNEE
+    operators = [name for name in people.groups if re.match(r"op(?:s|erat)|infra|platform|sre", name)]
+    for name in (*operators, *people.groups):
+        return f"group:{name}"
+    return next((f"user:{name}" for name in people.users), DEFAULT_ASSIGNEE)
+
+
 @dataclass(slots=True, kw_only=True)
 class _InputSeen:
     """A placeholder, and where it stands."""
@@ -88,7 +89,7 @@ class _Writer:
         self._path = path
         self._notes = notes
         self._people = assignment.people
-        self._otherwise = assignment.otherwise or self._usual()
+        self._otherwise = assignment.otherwise or usual_assignee(assignment.people)
         words = [naming.slug(step.title) for step in _all(runbook.steps)]
         self._ids = naming.Ids(shared=frozenset(word for word in words if words.count(word) > 1))
         self._inputs: dict[str, _InputSeen] = {}
@@ -112,7 +113,7 @@ class _Writer:
         if self._runbook.description:
             text = self._fixed(self._runbook.description, 1)
             top.add("description", text + ("\n" if "\n" in text else ""))
-        top.add("kind", _kind(title))
+        top.add("kind", naming.kind_of(title))
         self._add_inputs(top)
         top.add("steps", steps, has_gap=True)
         self._add_left(top)
@@ -213,15 +214,6 @@ class _Writer:
         return text.replace(_OPEN, "$ {{")
 
     # --- who ---
-
-    def _usual(self) -> str:
-        people = self._people
-        if people is None or people_checks.unknown_principal(people, DEFAULT_ASSIGNEE) is None:
-            return DEFAULT_ASSIGNEE
-        operators = [name for name in people.groups if re.match(r"op(?:s|erat)|infra|platform|sre", name)]
-        for name in (*operators, *people.groups):
-            return f"group:{name}"
-        return next((f"user:{name}" for name in people.users), DEFAULT_ASSIGNEE)
 
     def _assign(self, draft: Draft) -> list[str]:
         named = [*draft.owners] or [*self._runbook.owners]
@@ -390,8 +382,3 @@ def _variable_of(name: str) -> str:
 def _script_of(code: Code) -> str:
     text = scripts.without_prompts(code.text)
     return text if text.endswith("\n") else f"{text}\n"
-
-
-def _kind(title: str) -> str:
-    found = (kind for kind, words in _KINDS if re.search(rf"\b(?:{words})", title, re.IGNORECASE))
-    return next(found, "task")

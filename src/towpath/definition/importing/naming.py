@@ -26,6 +26,11 @@ def slug(text: str, *, otherwise: str = "step") -> str:
     return _cut(words, WORDS_CHARS_MAX)
 
 
+def is_id(text: str) -> bool:
+    """Whether a text can be an id as it is."""
+    return bool(re.fullmatch(model.ID_PATTERN, text)) and len(text) <= model.ID_CHARS_MAX
+
+
 def _cut(words: str, length: int) -> str:
     if len(words) <= length:
         return words
@@ -33,6 +38,23 @@ def _cut(words: str, length: int) -> str:
     if words[length] != "_" and "_" in short[length // 2 :]:
         short = short[: short.rindex("_")]
     return short.strip("_")
+
+
+_KINDS: Final = (
+    ("incident", r"incident|outage|failover|fail over|disaster|emergency|recover|on.?call|degraded"),
+    ("deployment", r"releas|deploy|roll.?out|go.?live|launch"),
+    ("backup", r"backup|restore|snapshot"),
+    ("provisioning", r"provision|onboard|set ?up|install|new (?:host|server|account)|migrat"),
+    ("maintenance", r"maintenance|upgrad|patch|rotat|renew|restart|reboot|clean"),
+    ("request", r"request|access|offboard"),
+)
+"""Words in a title that say what kind of workflow it is."""
+
+
+def kind_of(title: str) -> str:
+    """What kind of workflow a title speaks of."""
+    found = (kind for kind, words in _KINDS if re.search(rf"\b(?:{words})", title, re.IGNORECASE))
+    return next(found, "task")
 
 
 class Ids:

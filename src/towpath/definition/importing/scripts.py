@@ -75,8 +75,14 @@ def replace(script: str, spans: Sequence[Span]) -> Replaced:
         place = places[span.start]
         if place is Place.HERE_RAW:
             unread.append(span)
-        parts += [script[end : span.start], _written(span, place, script[span.end : span.end + 1])]
-        end = span.end
+        start, stop = span.start, span.end
+        text = _written(span, place, script[stop : stop + 1])
+        if place is Place.SINGLE and start > end and places[start - 1] is Place.BARE:
+            start, text = start - 1, text.removeprefix("'")  # the quote before it would hold nothing
+        if place is Place.SINGLE and script[stop : stop + 1] == "'":
+            stop, text = stop + 1, text.removesuffix("'")  # and so would the one behind it
+        parts += [script[end:start], text]
+        end = stop
     return Replaced(text="".join(parts) + script[end:], unread=tuple(unread))
 
 

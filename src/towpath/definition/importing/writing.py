@@ -7,6 +7,7 @@ of the language's own reader, so what is written here is read back as it was giv
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,6 +73,12 @@ class Section:
     def add_some(self, key: str, value: Value) -> Section:
         """Adds a key unless there is nothing to say under it."""
         return self.add(key, value) if value not in (None, "", [], {}, ()) else self
+
+    def replace(self, key: str, value: Value) -> None:
+        """Says something else under *key*."""
+        self.entries = [
+            dataclasses.replace(entry, value=value) if entry.key == key else entry for entry in self.entries
+        ]
 
     def get(self, key: str) -> Value:
         """What stands under *key*, or None."""
@@ -234,7 +241,8 @@ def _list_lines(items: Sequence[Value], indent: int) -> Iterator[str]:
             yield from lines
             continue
         flow = _flow(item)
-        if flow is not None and not isinstance(item, str):
+        fits = flow is not None and len(pad) + len(flow) + INDENT <= LINE_CHARS_MAX
+        if flow is not None and not isinstance(item, str) and (fits or not isinstance(item, Mapping)):
             yield f"{pad}- {flow}"
         elif isinstance(item, str) and _is_block(item):
             yield from _block_lines(f"{pad}-", item, indent)
