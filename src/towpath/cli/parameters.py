@@ -92,6 +92,36 @@ def by_option() -> Callable[[Command], Command]:
     )
 
 
+def as_option() -> Callable[[Command], Command]:
+    """--as NAME, which is --by NAME."""
+    return click.option(
+        "--as",
+        "--by",
+        "by",
+        metavar="NAME",
+        help="Who you are; the user of this machine where it is left out (TOW_USER).",
+    )
+
+
+def comment_option(text: str) -> Callable[[Command], Command]:
+    """--comment TEXT."""
+    return click.option("-m", "--comment", default="", metavar="TEXT", help=text)
+
+
+def deciding_options(command: Command) -> Command:
+    """--digest and --yes of commands that decide a question."""
+    for option in (
+        click.option(
+            "--digest",
+            metavar="DIGEST",
+            help="Of the question that you saw, from --json; an answer to anything else is refused.",
+        ),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask whether you are sure."),
+    ):
+        command = option(command)
+    return command
+
+
 def json_option(text: str = "As JSON.") -> Callable[[Command], Command]:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help=text)

@@ -173,23 +173,25 @@ class Dialogue:
         found: dict[str, Json] = {}
         for name, raw in question.form.items():
             declared = Input.model_validate(dict(raw))
-            value, is_given = await self._field(name, declared)
+            value, is_given = await ask_field(self._keyboard, name, declared)
             if is_given:
                 found[name] = value
         return found
 
-    async def _field(self, name: str, declared: Input) -> tuple[Json, bool]:
-        kind = ", ".join(map(str, declared.enum)) if declared.enum else declared.type
-        optional = declared.has_default or declared.required is not True
-        default = f" [{summary.value_text(declared.default)}]" if declared.has_default else ""
-        label = first_line(declared.title or name)
-        while True:
-            typed = await self._keyboard.ask(line(("❯ ", "ask"), label, (f" ({kind}){default}", "dim")))
-            if not typed and optional:
-                return declared.default, declared.has_default
-            value = from_text(typed, declared)
-            problems = problems_of(name, value, declared) if typed else [f"`{name}` is required"]
-            if not problems:
-                return value, True
-            for problem in problems:
-                self._keyboard.screen.say(("  ", "warn"), (safe(problem), "warn"))
+
+async def ask_field(keyboard: Keyboard, name: str, declared: Input) -> tuple[Json, bool]:
+    """The value of one field of a form, asked again until it fits, and whether there is one."""
+    kind = ", ".join(map(str, declared.enum)) if declared.enum else declared.type
+    optional = declared.has_default or declared.required is not True
+    default = f" [{summary.value_text(declared.default)}]" if declared.has_default else ""
+    label = first_line(declared.title or name)
+    while True:
+        typed = await keyboard.ask(line(("❯ ", "ask"), label, (f" ({kind}){default}", "dim")))
+        if not typed and optional:
+            return declared.default, declared.has_default
+        value = from_text(typed, declared)
+        problems = problems_of(name, value, declared) if typed else [f"`{name}` is required"]
+        if not problems:
+            return value, True
+        for problem in problems:
+            keyboard.screen.say(("  ", "warn"), (safe(problem), "warn"))

@@ -1,0 +1,195 @@
+"""The inbox on the screen, and as data: what waits, why for this person, until when, and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from towpath.cli.views import facts, words
+from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, wrap
+from towpath.cli.views.questions import SILENCE, who
+from towpath.people.inbox import Inbox, Item, Standing
+from towpath.store.contract import Life, Microseconds, RunNumber
+
+NAMES_SHOWN_MAX = 6
+_TITLES: Mapping[Standing, str] = {
+    "held": "asked, but not for you to decide",
+    "answered": "you have answered; it takes more",
+    "others": "for others",
+}
+
+
+def inbox_lines(
+    found: Inbox,
+    screen: Screen,
+    *,
+    now: Microseconds,
+    person: str,
+    lives: Mapping[RunNumber, Life],
+    everything: bool = False,
+) -> tuple[Line, ...]:
+    """What waits for a person, the most urgent first, under a headline."""
+    made: list[Line] = [_headline(found, person, everything=everything)]
+    standing: Standing = "asked"
+    for item in found.items:
+        if item.standing != standing:
+            standing = item.standing
+            made += [(), line((_TITLES[standing], "warn"))]
+        made += [(), *item_lines(item, screen, now=now, life=lives.get(item.run.number))]
+    if found.left_out:
+        made += [(), line((f"and {found.left_out:,} more; -n shows more of them", "dim"))]
+    for number, more in found.unlisted.items():
+        made += [
+            (),
+            line(
+                (f"run {number} asks {more:,} more things than the list holds: ", "dim"),
+                (f"tow answer {number}", "command"),
+            ),
+        ]
+    return tuple(made)
+
+
+def _headline(found: Inbox, person: str, *, everything: bool) -> Line:
+    mine = sum(item.standing == "asked" for item in found.items)
+    if everything:
+        total = len(found.items) + found.left_out
+        return line(
+            words.counted(total, "open question") if total else "nobody is asked anything",
+            (f", {mine} for {safe(person)}" if total else "", "dim"),
+        )
+    left = f" and {found.left_out:,} more" if found.left_out else ""
+    waits = (
+        f"{mine}{left} {'waits' if mine == 1 and not left else 'wait'}" if mine or left else "nothing waits"
+    )
+    return line((waits, "name"), f" for {safe(person)}")
+
+
+def item_lines(
+    item: Item, screen: Screen, *, now: Microseconds, life: Life | None = None
+) -> tuple[Line, ...]:
+    """One open question: what, why, until when, who else, what to type."""
+    question = item.open.question
+    where = f"{safe(item.run.workflow)} #{item.run.number}" + (
+        f" in {safe(item.run.environment)}" if item.run.environment else ""
+    )
+    made = [
+        clip(
+            line(
+                ("? ", "ask"), (first_line(question.text), "name"), (f"  {where}, {safe(item.path)}", "dim")
+            ),
+            screen.width,
+        )
+    ]
+    for text in _texts(item, now=now):
+        made += [line("  ", (row, "dim")) for row in wrap(text, screen.width - 2)]
+    if item.reason:
+        made += [line("  ", (row, "warn")) for row in wrap(safe(item.reason), screen.width - 2)]
+    if item.warning and item.standing != "held":
+        made += [
+            line("  ", (row, "warn"))
+            for row in wrap(f"nobody could decide it now: {safe(item.warning)}", screen.width - 2)
+        ]
+    if life in (Life.DEAD, Life.STOPPED):
+        gone = "its process died" if life is Life.DEAD else "its process left"
+        made.append(
+            line(
+                "  ",
+                (f"{gone}; before it can be answered: ", "bad"),
+                (f"tow resume {item.run.number}", "command"),
+            )
+        )
+    made += [clip(line("  ", (command, "command")), screen.width) for command in _commands(item)]
+    return tuple(made)
+
+
+def _texts(item: Item, *, now: Microseconds) -> Iterator[str]:
+    question = item.open.question
+    why = "; ".join(safe(each.words) for each in item.because)
+    yield f"asked {words.ago(item.since, now=now)} by a run of {who(item.run.started_by)}; goes to {why}"
+    yield _silence(item, now=now)
+    if item.next_rung is not None:
+        rung = item.next_rung
+        yield f"next: {rung.kind} {rung.number} {words.ahead(rung.at, now=now)}, to {safe(', '.join(rung.to))}"
+    if question.kind == "approval" and (question.quorum > 1 or item.open.answers):
+        given = [
+            f"{who(one.by)} {words.ago(one.at, now=now)}"
+            for one in item.open.answers
+            if one.decision == "approve"
+        ]
+        by = f": {', '.join(given)}" if given else ""
+        yield f"{len(given)} of {question.quorum} approvals{by}; {item.needed} more needed"
+    if item.others:
+        yield f"who else could: {_names(sorted(item.others))}"
+    for later in item.later:
+        yield f"from {words.moment(later.at, now=now)} also {_names(sorted(later.people))}"
+    if item.claimed_by:
+        yield f"{safe(item.claimed_by)} takes care of it"
+    if item.open.comments:
+        yield f"{words.counted(item.open.comments, 'comment')}: tow show {item.run.number}"
+
+
+def _silence(item: Item, *, now: Microseconds) -> str:
+    if item.until is None:
+        return "no time limit; if nobody does anything, it goes on waiting"
+    what = SILENCE.get(item.open.question.if_unanswered or "fail", "")
+    return f"until {words.moment(item.until, now=now)} ({words.ahead(item.until, now=now)}), {what}"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+    return safe(", ".join(names[:NAMES_SHOWN_MAX])) + more
+
+
+def _commands(item: Item) -> tuple[str, ...]:
+    if item.standing != "others" and item.commands:
+        return tuple(command.line for command in item.commands)
+    return (f"tow show {item.run.number}",)
+
+
+def item_object(item: Item, *, life: Life | None) -> dict[str, Any]:
+    """One open question as data (Any: JSON)."""
+    question = item.open.question
+    return {
+        "run_number": item.run.number,
+        "run": item.run.id,
+        "workflow": item.run.workflow,
+        "environment": item.run.environment,
+        "started_by": item.run.started_by,
+        "path": item.path,
+        "kind": question.kind,
+        "text": question.text,
+        "standing": item.standing,
+        "reason": item.reason,
+        "because": [
+            {"principal": each.principal, "how": each.how, "words": each.words} for each in item.because
+        ],
+        "who": list(question.who),
+        "asked_at": words.stamp(item.since),
+        "until": facts.stamp_or_none(item.until),
+        "if_unanswered": question.if_unanswered,
+        "next": None
+        if item.next_rung is None
+        else {
+            "kind": item.next_rung.kind,
+            "number": item.next_rung.number,
+            "at": words.stamp(item.next_rung.at),
+            "to": list(item.next_rung.to),
+        },
+        "quorum": question.quorum,
+        "needed": item.needed,
+        "answers": [
+            {"by": one.by, "decision": one.decision, "at": words.stamp(one.at)} for one in item.open.answers
+        ],
+        "mine": None if item.mine is None else item.mine.decision,
+        "others": sorted(item.others),
+        "later": [{"at": words.stamp(one.at), "people": sorted(one.people)} for one in item.later],
+        "warning": item.warning,
+        "claimed_by": item.claimed_by,
+        "handed_to": list(item.open.handed_to),
+        "comments": item.open.comments,
+        "choices": list(question.choices),
+        "fields": list(item.open.fields),
+        "commands": {command.choice: command.line for command in item.commands},
+        "digest": question.digest,
+        "owner_life": None if life is None else life.value,
+    }
