@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -27,14 +27,16 @@ from towpath.engines.history import Plans, load_run
 from towpath.errors import NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.settings import Settings
 from towpath.store import encoding
-from towpath.store.contract import ArtifactRow, Definition, Life, OwnerRow, RunRow
+from towpath.store.contract import ArtifactRow, Definition, Life, OwnerId, OwnerRow, RunRow
 from towpath.store.folder import DataFolder
 
 if TYPE_CHECKING:
     from towpath.definition.actions import ActionCards
     from towpath.engines.embedded import EmbeddedEngine
     from towpath.engines.performing import Tools
+    from towpath.people.bell import OutboxBell
     from towpath.people.desk import Desk
+    from towpath.people.outbox import Outbox
     from towpath.steps.catalogue import Catalogue
     from towpath.steps.contract import Egress, HttpRequest, HttpResponse
     from towpath.steps.secrets import SealedSecrets, SecretChain, SecretProvider
@@ -231,12 +233,13 @@ class App:
 
     # Runs.
 
-    def engine(self, command: str) -> EmbeddedEngine:
-        """An engine of this process; it becomes an owner of runs when it is entered."""
+    @contextlib.asynccontextmanager
+    async def engine(self, command: str) -> AsyncIterator[EmbeddedEngine]:
+        """An engine of this process, an owner of runs while it is entered; with it, people are told."""
         from towpath.engines.embedded import EmbeddedEngine
         from towpath.engines.performing import Performer
 
-        return EmbeddedEngine(
+        made = EmbeddedEngine(
             self.store,
             plans=self.plans,
             performer=Performer(self._tools()),
@@ -246,6 +249,39 @@ class App:
             command=command,
             performing_max=self.settings.performing_max,
             base_url=self.settings.base_url,
+        )
+        async with made:
+            if not self.project.file.channels:
+                yield made
+                return
+            async with self._outbox(made.owner) as outbox:
+                self.desk.ring_with(self._bell(outbox))
+                yield made
+
+    def _outbox(self, owner: OwnerId) -> Outbox:
+        """What is to be told, kept and sent by the process of this owner."""
+        from towpath.people.channels.making import make_channels
+        from towpath.people.channels.routes import Routes
+        from towpath.people.outbox import Outbox
+
+        file = self.project.file
+        channels = make_channels(file.channels, secrets=self.secrets, egress=_LazyEgress())
+        return Outbox(
+            self.store.outbox,
+            owner=owner,
+            clock=self.clock,
+            channel_of=channels.get,
+            routes=lambda: Routes.of(self.project.file),
+        )
+
+    def _bell(self, outbox: Outbox) -> OutboxBell:
+        from towpath.people.bell import OutboxBell
+
+        return OutboxBell(
+            outbox,
+            directory=lambda: self.desk.directory,
+            calendar=self.desk.calendar,
+            now=self.clock.now,
         )
 
     def run(self, name: str) -> tuple[RunRow, Run]:
@@ -390,7 +426,7 @@ def _git(folder: Path, *words: str) -> str | None:
 
     try:
         done = subprocess.run(  # noqa: S603 - our own words, and git is found on the PATH
-            ["git", "-C", str(folder), *words],
+            ["git", "-C", str(folder), *words],  # noqa: S607 - as above
             capture_output=True,
             text=True,
             timeout=GIT_SECONDS,

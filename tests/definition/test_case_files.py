@@ -3,7 +3,6 @@
 A new case is a new pair: `files/NAME.yaml` with `files/NAME.txt`, or a folder in `projects/` with `expected.txt`.
 """
 # A row of a table is one line:
-# ruff: noqa: E501
 
 from __future__ import annotations
 

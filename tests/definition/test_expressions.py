@@ -445,11 +445,11 @@ def test_only_what_is_read_is_handed_over() -> None:
     """An evaluation never looks at the rest of a run, so its cost does not grow with it."""
 
     class Guarded(dict[str, Any]):
-        def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - as dict
+        def __getitem__(self, key: str) -> Any:
             assert key in {"build", "outputs", "image"}, f"{key} was read"
             return super().__getitem__(key)
 
-        def values(self) -> Any:  # noqa: ANN401 - as dict
+        def values(self) -> Any:
             raise AssertionError("everything was read")
 
         items = values
@@ -697,7 +697,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_json_goes_through_cel_unharmed(value: Any) -> None:  # noqa: ANN401 - any JSON
+def test_json_goes_through_cel_unharmed(value: Any) -> None:
     """Any JSON value comes out of CEL as it went in, through lists, maps, loops and functions."""
     names = {"x": value, "text": json.dumps(value)}
 
@@ -798,7 +798,7 @@ def test_planning_changes_no_result(source: str) -> None:
     assert _natively(original) == _evaluated(expression)
 
 
-def _natively(original: Any) -> object:  # noqa: ANN401 - CEL's own object
+def _natively(original: Any) -> object:
     try:
         outcome = original.eval(data=RUN)
         kind = outcome.type().name()

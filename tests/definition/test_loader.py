@@ -1,6 +1,5 @@
 """Projects and files: where they are found, what is read once, what is not checked without a project."""
 # A row of a table is one line:
-# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """The JSON Schema that editors use says what the loader says, as far as a schema can."""
 # A row of a table is one line:
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ def validator(what: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(made)
 
 
-def data_of(text: str) -> Any:  # noqa: ANN401 - JSON values
+def data_of(text: str) -> Any:
     """The values of a YAML text, as the loader reads them."""
     read = source.read_source(text, path="f.yaml")
     assert read.root is not None, read.problems

@@ -1,6 +1,5 @@
 """Text to a tree: YAML 1.2, places of everything, and files that want to do harm."""
 # A row of a table is one line:
-# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from engines.engine_support import Bench, Home, embedded
 
 

@@ -120,17 +120,17 @@ class Home:
         stage = self.stage
 
         @action("stage.act")
-        async def act(name: str, value: Any = None, *, context: StepContext) -> dict[str, Any]:  # noqa: ANN401, ARG001
+        async def act(name: str, value: Any = None, *, context: StepContext) -> dict[str, Any]:  # noqa: ARG001
             """Does what the test says."""
             return dict(await stage.perform(name))
 
         @action("stage.safe", idempotent=True)
-        async def safe(name: str, value: Any = None, *, context: StepContext) -> dict[str, Any]:  # noqa: ANN401, ARG001
+        async def safe(name: str, value: Any = None, *, context: StepContext) -> dict[str, Any]:  # noqa: ARG001
             """Does what the test says; twice is as good as once."""
             return dict(await stage.perform(name))
 
         @action("stage.either", idempotent=lambda inputs: inputs["value"] == "safe")
-        async def either(name: str, value: Any = None) -> dict[str, Any]:  # noqa: ANN401, ARG001
+        async def either(name: str, value: Any = None) -> dict[str, Any]:  # noqa: ARG001
             """Does what the test says; whether twice is as good as once depends."""
             return dict(await stage.perform(name))
 
@@ -150,7 +150,7 @@ class Home:
             made.close()
 
 
-def _point(made: Any) -> Any:  # noqa: ANN401 - looks like an entry point
+def _point(made: Any) -> Any:
     return SimpleNamespace(load=lambda: made, dist=None, module="stage", value="stage")
 
 
@@ -265,7 +265,7 @@ def _lost(*_: object) -> None:
     """A process that is dead writes nothing."""
 
 
-def _not_said(owners: Any) -> Callable[[Any], None]:  # noqa: ANN401 - looks inside
+def _not_said(owners: Any) -> Callable[[Any], None]:
     return lambda _: owners.forget_inherited()
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines.engine_support import HOLD, Bench, Home, embedded, failure, until
 
 import towpath
+from engines.engine_support import HOLD, Bench, Home, embedded, failure, until
 from towpath.core import stimuli
 from towpath.core.run import Run
 from towpath.store.contract import RunNumber
@@ -33,7 +33,7 @@ async def test_an_action_whose_time_is_up_is_stopped(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "denied", "conflict", "invalid", "exit"])
-async def test_a_failure_keeps_its_kind_message_and_help(bench: Bench, kind: Any) -> None:  # noqa: ANN401 - a kind
+async def test_a_failure_keeps_its_kind_message_and_help(bench: Bench, kind: Any) -> None:
     """What an action says of its failure is what people see, and what `retry: when` reads."""
     bench.home.write(
         "one",
@@ -153,6 +153,6 @@ async def test_only_so_many_attempts_are_performed_at_once(home: Home) -> None:
 @pytest.mark.parametrize("name", ["action", "ActionFailed", "Rehearsal"])
 def test_what_authors_of_actions_need_is_at_the_top(name: str) -> None:
     """`from towpath import action` works, and loads nothing before it is asked for."""
-    from towpath.steps import contract  # noqa: PLC0415 - it is what is compared
+    from towpath.steps import contract
 
     assert getattr(towpath, name) is getattr(contract, name)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engines.engine_support import HOLD, Bench, Home, embedded, until
 
+from engines.engine_support import HOLD, Bench, Home, embedded, until
 from towpath.core import stimuli
 from towpath.engines.embedded import loop, mailroom
 from towpath.errors import BugError, NotFound, Refused, StoreUnavailable
@@ -64,7 +64,7 @@ def break_run(monkeypatch: pytest.MonkeyPatch, broken: RunNumber, of: Bench) -> 
     advance = loop.advance
     run_id = of.state(broken).id
 
-    def decide(run: Any, stimulus: Any) -> Any:  # noqa: ANN401 - as it is
+    def decide(run: Any, stimulus: Any) -> Any:
         if run.id == run_id:
             raise ZeroDivisionError("a mistake of ours")
         return advance(run, stimulus)
@@ -117,7 +117,7 @@ async def test_orders_that_cannot_be_carried_out_are_one_runs_affair(
     bench.home.write("ask", ASK)
     bad = await bench.start("ask")
 
-    def perform_now(order: Any, *, at: Callable[[], int]) -> None:  # noqa: ANN401, ARG001 - as it is
+    def perform_now(order: Any, *, at: Callable[[], int]) -> None:  # noqa: ARG001 - as it is
         if order.number == bad:
             raise OSError(24, "too many open files")
 

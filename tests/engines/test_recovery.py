@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from engines.engine_support import HOLD, Bench, Home, dying, embedded, failure, until
 
+from engines.engine_support import HOLD, Bench, Home, dying, embedded, failure, until
 from towpath.core import stimuli
 from towpath.engines.embedded import recovery
 from towpath.errors import Refused
@@ -420,7 +420,7 @@ async def test_one_broken_run_does_not_keep_the_others_from_going_on(
     home.stage.answers("a", {})
     load_run = recovery.history.load_run
 
-    def load(reader: Any, row: Any, plans: Any) -> Any:  # noqa: ANN401 - as it is
+    def load(reader: Any, row: Any, plans: Any) -> Any:
         if row.number == TWO:
             raise RuntimeError("an event that nobody understands")
         return load_run(reader, row, plans)

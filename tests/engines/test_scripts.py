@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines.engine_support import Bench, Home, embedded, until
 
+from engines.engine_support import Bench, Home, embedded, until
 from towpath.core import stimuli
 from towpath.core.run import Run
 from towpath.store.contract import RunNumber

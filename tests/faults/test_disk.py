@@ -84,7 +84,7 @@ def test_a_failing_disk_loses_nothing_that_was_said(call: str, tmp_path: Path) -
 
     with ThreadPoolExecutor(2) as pool:
         wrong = {when: found for when, found in pool.map(one, cases) if found}
-    print(f"EIO in {call} at {', '.join(cases)} of {count}")  # noqa: T201 - what ran
+    print(f"EIO in {call} at {', '.join(cases)} of {count}")
 
     assert wrong == {}
 

@@ -101,7 +101,7 @@ class Zygotes:
         for one in self._all:
             self._free.put(one)
 
-    def play(self, project: Path, **case: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    def play(self, project: Path, **case: Any) -> dict[str, Any]:
         """Plays one process's life."""
         one = self._free.get()
         try:
@@ -210,7 +210,7 @@ def test_killed_at_every_write(when: str, zygotes: Zygotes, writes: int, tmp_pat
     """Killed at any one write and resumed once, every promise holds."""
     cases = [((n, when),) for n in range(1, writes + 1)]
     wrong = play_all(zygotes, tmp_path, cases)
-    print(f"killed {when} each of {writes} writes: {len(cases)} cases")  # noqa: T201 - what ran
+    print(f"killed {when} each of {writes} writes: {len(cases)} cases")
 
     assert wrong == {}
 
@@ -222,7 +222,7 @@ def test_killed_again_during_the_recovery(zygotes: Zygotes, writes: int, tmp_pat
         ((n, "after"), (m, when)) for n, m, when in itertools.product(first, (1, 2), ("before", "after"))
     ]
     wrong = play_all(zygotes, tmp_path, cases)
-    print(f"killed twice: {len(cases)} cases")  # noqa: T201 - what ran
+    print(f"killed twice: {len(cases)} cases")
 
     assert wrong == {}
 
@@ -231,6 +231,6 @@ def test_killed_at_every_life(zygotes: Zygotes, tmp_path: Path) -> None:
     """A process that is killed again and again after few writes still comes to the end."""
     cases = [tuple((n, "after") for _ in range(LIVES_MAX)) for n in (3, 5, 8)]
     wrong = play_all(zygotes, tmp_path, cases)
-    print(f"killed {LIVES_MAX} times: {len(cases)} cases")  # noqa: T201 - what ran
+    print(f"killed {LIVES_MAX} times: {len(cases)} cases")
 
     assert wrong == {}

@@ -47,7 +47,7 @@ class Killer:
         self._told = told
         self.writes = 0
 
-    def write(self, connection: Any, group: Any) -> Any:  # noqa: ANN401 - whatever it is
+    def write(self, connection: Any, group: Any) -> Any:
         """Writes a group as the journal would, or dies."""
         self.writes += 1
         if self.writes == self._kill_at and self._when == "before":
@@ -78,7 +78,7 @@ async def play(project: Path) -> None:
     app.close()
 
 
-async def answer(engine: EmbeddedEngine, run: Any, node: Node, ledger: Path) -> None:  # noqa: ANN401 - a number
+async def answer(engine: EmbeddedEngine, run: Any, node: Node, ledger: Path) -> None:
     """What a careful person says: an unknown step is done where the ledger has it, else it is to run again."""
     assert node.question is not None
     decision = "approve"

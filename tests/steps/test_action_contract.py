@@ -227,7 +227,7 @@ def test_an_unreadable_annotation_names_itself() -> None:
 
 
 @pytest.mark.parametrize("told", [lambda inputs: inputs["number"] > 1, False, True])
-def test_idempotence_may_depend_on_the_inputs(told: Any) -> None:  # noqa: ANN401
+def test_idempotence_may_depend_on_the_inputs(told: Any) -> None:
     """A function of the typed inputs decides; wrong inputs count as not idempotent when it is asked."""
 
     @action("demo.once", idempotent=told)
@@ -240,11 +240,11 @@ def test_idempotence_may_depend_on_the_inputs(told: Any) -> None:  # noqa: ANN40
 
 
 @pytest.mark.parametrize("answer", [{1: 2}, float("nan"), object(), b"bytes", {"a": [object()]}])
-async def test_an_answer_without_json_fails(answer: Any, tmp_path: Path) -> None:  # noqa: ANN401
+async def test_an_answer_without_json_fails(answer: Any, tmp_path: Path) -> None:
     """What cannot be kept in the journal is the author's mistake, told as such."""
 
     @action("demo.odd")
-    async def odd() -> Any:  # noqa: ANN401
+    async def odd() -> Any:
         return answer
 
     with pytest.raises(ActionFailed) as caught:

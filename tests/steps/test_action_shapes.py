@@ -95,7 +95,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("value", "annotation", "expected"), GOOD)
-def test_json_becomes_the_typed_value(value: Any, annotation: Any, expected: Any) -> None:  # noqa: ANN401
+def test_json_becomes_the_typed_value(value: Any, annotation: Any, expected: Any) -> None:
     """A value that fits its type is read as that type, exactly."""
     found = read(value, annotation)
 
@@ -136,7 +136,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("value", "annotation", "told"), BAD)
-def test_a_wrong_value_is_told_with_its_path(value: Any, annotation: Any, told: str) -> None:  # noqa: ANN401
+def test_a_wrong_value_is_told_with_its_path(value: Any, annotation: Any, told: str) -> None:
     """Nothing is guessed or converted; the message says where, what it must be, and what it is."""
     with pytest.raises(ShapeError) as caught:
         read(value, annotation)
@@ -197,7 +197,7 @@ SCHEMAS = [
 
 
 @pytest.mark.parametrize(("annotation", "schema"), SCHEMAS)
-def test_a_type_has_a_json_schema(annotation: Any, schema: dict[str, Any]) -> None:  # noqa: ANN401
+def test_a_type_has_a_json_schema(annotation: Any, schema: dict[str, Any]) -> None:
     """The schema tells what `read` takes."""
     assert schema == schema_of(annotation)
 
@@ -210,7 +210,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_plain_json_goes_through_unchanged(value: Any) -> None:  # noqa: ANN401
+def test_plain_json_goes_through_unchanged(value: Any) -> None:
     """What is JSON already is neither changed on the way in nor on the way out."""
     assert value == write(read(value, Any))
 
@@ -229,7 +229,7 @@ def test_plain_json_goes_through_unchanged(value: Any) -> None:  # noqa: ANN401
         (decimal.Decimal("0.1"), "0.1"),
     ],
 )
-def test_typed_values_become_json(value: Any, expected: Any) -> None:  # noqa: ANN401
+def test_typed_values_become_json(value: Any, expected: Any) -> None:
     """Whatever an action may answer with has one plain form."""
     assert expected == write(value)
 

@@ -36,7 +36,7 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
-async def perform(place: Path, name: str, /, **values: Any) -> Any:  # noqa: ANN401 - plain JSON
+async def perform(place: Path, name: str, /, **values: Any) -> Any:
     """Performs an action in the workspace."""
     return await CATALOGUE.get(name).perform(values, FakeContext(workspace=place, egress=NoEgress()))
 
@@ -88,7 +88,7 @@ async def test_leading_folders_can_be_left_away(place: Path) -> None:
 Entry = Callable[[tarfile.TarFile], None]
 
 
-def file(name: str, content: bytes = b"x", **more: Any) -> Entry:  # noqa: ANN401 - fields of a header
+def file(name: str, content: bytes = b"x", **more: Any) -> Entry:
     """A file in a tar."""
 
     def add(tar: tarfile.TarFile) -> None:

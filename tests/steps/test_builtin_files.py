@@ -46,12 +46,12 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
-async def perform(place: Path, name: str, /, **values: Any) -> Any:  # noqa: ANN401 - plain JSON
+async def perform(place: Path, name: str, /, **values: Any) -> Any:
     """Performs an action in the workspace."""
     return await CATALOGUE.get(name).perform(values, FakeContext(workspace=place, egress=NoEgress()))
 
 
-async def rehearse(place: Path, name: str, /, **values: Any) -> Rehearsal:  # noqa: ANN401 - plain JSON
+async def rehearse(place: Path, name: str, /, **values: Any) -> Rehearsal:
     """Rehearses an action in the workspace."""
     return await CATALOGUE.get(name).rehearse(values, FakeContext(workspace=place, egress=NoEgress()))
 

@@ -60,7 +60,7 @@ def context(tmp_path: Path) -> FakeContext:
     return FakeContext(workspace=workspace, egress=NoEgress())
 
 
-async def clone(context: FakeContext, **values: Any) -> Any:  # noqa: ANN401 - plain JSON
+async def clone(context: FakeContext, **values: Any) -> Any:
     """Performs `git.clone`."""
     return await CLONE.perform(values, context)
 
@@ -78,7 +78,7 @@ async def clone(context: FakeContext, **values: Any) -> Any:  # noqa: ANN401 - p
         ("main", 2, "3", 2),
     ],
 )
-async def test_a_ref_is_checked_out(  # noqa: PLR0917 - a table
+async def test_a_ref_is_checked_out(
     ref: str | None, depth: int | None, content: str, commits: int, origin: Path, context: FakeContext
 ) -> None:
     """Default branch, branch, tag and commit, with all the history or a part of it."""

@@ -15,7 +15,7 @@ from towpath.steps.catalogue import Catalogue
 REQUEST = Catalogue.load().get("http.request")
 
 
-async def request(context: FakeContext, **values: Any) -> Any:  # noqa: ANN401 - plain JSON
+async def request(context: FakeContext, **values: Any) -> Any:
     """Performs `http.request`."""
     return await REQUEST.perform(values, context)
 
@@ -79,7 +79,7 @@ SENT = [
 
 
 @pytest.mark.parametrize(("values", "method", "target", "headers", "body"), SENT)
-async def test_the_request_is_what_was_asked_for(  # noqa: PLR0917 - a table
+async def test_the_request_is_what_was_asked_for(
     values: dict[str, Any],
     method: str,
     target: str,
@@ -139,7 +139,7 @@ async def test_odd_bodies_are_read_all_the_same(
     body: bytes,
     kind: str,
     text: str,
-    value: Any,  # noqa: ANN401 - plain JSON
+    value: Any,
     context: FakeContext,
 ) -> None:
     """Text that is not in its charset and JSON that is none fail nobody."""
@@ -167,7 +167,7 @@ async def test_odd_bodies_are_read_all_the_same(
         (200, "5xx", "invalid"),
     ],
 )
-async def test_the_status_decides(status: int, expect: Any, kind: str | None, context: FakeContext) -> None:  # noqa: ANN401
+async def test_the_status_decides(status: int, expect: Any, kind: str | None, context: FakeContext) -> None:
     """Another status than expected fails with its kind, and all outputs are there for `success_when`."""
     async with local_server(a=reply(status, b"said")) as server:
         values = {"url": server.url("/a"), **({} if expect is None else {"expect": expect})}
@@ -242,7 +242,7 @@ async def test_the_timeout_is_kept(context: FakeContext) -> None:
     """`timeout` is a duration as everywhere in the language."""
 
     async def silence(_seen: object, _writer: object) -> None:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         await asyncio.sleep(20)
 

@@ -156,12 +156,12 @@ def context(project: Path) -> FakeContext:
     return FakeContext(workspace=project, egress=NoEgress())
 
 
-async def call(project: Path, context: FakeContext, name: str, /, **values: Any) -> Any:  # noqa: ANN401
+async def call(project: Path, context: FakeContext, name: str, /, **values: Any) -> Any:
     """Performs an action of the project."""
     return await Catalogue.load(project).get(name).perform(values, context)
 
 
-async def failure(project: Path, context: FakeContext, name: str, /, **values: Any) -> ActionFailed:  # noqa: ANN401
+async def failure(project: Path, context: FakeContext, name: str, /, **values: Any) -> ActionFailed:
     """The failure that an action of the project ends with."""
     with pytest.raises(ActionFailed) as caught:
         await call(project, context, name, **values)
@@ -313,7 +313,7 @@ async def test_a_rehearsal_is_asked_in_the_worker(project: Path, context: FakeCo
         ("signal.hello", {"nam": "a"}, "invalid", "did you mean `name`"),
     ],
 )
-async def test_whatever_a_function_does_has_an_answer(  # noqa: PLR0917 - a table
+async def test_whatever_a_function_does_has_an_answer(
     name: str, values: dict[str, Any], kind: str, told: str, project: Path, context: FakeContext
 ) -> None:
     """Raising, exiting, crashing and answering with the wrong thing each end in a failure that says so."""
@@ -393,7 +393,7 @@ async def test_a_cancelled_call_leaves_no_process(project: Path, context: FakeCo
     """The worker and its grandchildren, `setsid` or not, are gone when the cancellation has gone through."""
     marker = str(project / "started")
     task = asyncio.ensure_future(call(project, context, "signal.sleep", marker=marker))
-    while not os.path.exists(marker):  # noqa: ASYNC240, PTH110 - another process makes it
+    while not os.path.exists(marker):  # noqa: PTH110 - another process makes it
         assert not task.done(), task
         await asyncio.sleep(0.01)
     task.cancel()

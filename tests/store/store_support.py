@@ -39,7 +39,7 @@ def records(first: int, last: int, *, size: int = 8) -> tuple[Record, ...]:
     return tuple((n, NOW + n, f"event {n}".encode().ljust(size, b".")) for n in range(first, last + 1))
 
 
-def new_run(name: str = "r1", **different: Any) -> NewRun:  # noqa: ANN401 - any field of NewRun
+def new_run(name: str = "r1", **different: Any) -> NewRun:
     """Make a run to be accepted."""
     values: dict[str, Any] = {
         "id": RunId(name),
@@ -54,7 +54,7 @@ def new_run(name: str = "r1", **different: Any) -> NewRun:  # noqa: ANN401 - any
     return NewRun(**(values | different))
 
 
-def answer_of(ask: Callable[[Callable[[Any], None]], None]) -> Any:  # noqa: ANN401 - what the journal answers
+def answer_of(ask: Callable[[Callable[[Any], None]], None]) -> Any:
     """Wait for what the journal answers."""
     future: Future[Any] = Future()
     ask(future.set_result)

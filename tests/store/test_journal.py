@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import shutil
 import sqlite3
 import threading
 from dataclasses import replace
@@ -47,14 +46,14 @@ class Held:
         self.go_on = threading.Event()
         self.commits = 0
 
-    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:  # noqa: ANN401 - what SQLite takes
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         """Wait, then do it."""
         self.commits += sql == "COMMIT"
         self.reached.set()
         assert self.go_on.wait(60)
         return self._connection.execute(sql, *values)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the connection has
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
 
@@ -67,7 +66,7 @@ class Failing:
         self._code = code
         self.calls = 0
 
-    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:  # noqa: ANN401 - what SQLite takes
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         """Fail, or do it."""
         if sql.startswith(self._prefix):
             self.calls += 1
@@ -76,7 +75,7 @@ class Failing:
             raise error
         return self._connection.execute(sql, *values)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the connection has
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
 
@@ -232,7 +231,6 @@ def test_a_file_that_may_not_grow_stops_the_process_cleanly(data: Path, where: s
     reader.close()
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace injects the failure")
 @pytest.mark.parametrize("where", ["here", "there"])
 def test_a_failing_sync_of_the_kernel_stops_the_process(data: Path, where: str) -> None:
     """A real sync that fails is told, nothing behind it is acknowledged, and a restart goes on."""
@@ -273,10 +271,10 @@ def test_what_was_acknowledged_survives_a_kill(data: Path, where: str, lines: in
     store.close()
 
 
-def in_a_loop(store: SqliteStore, play: Callable[[asyncio.AbstractEventLoop, SqliteJournal], Any]) -> Any:  # noqa: ANN401 - what the play returns
+def in_a_loop(store: SqliteStore, play: Callable[[asyncio.AbstractEventLoop, SqliteJournal], Any]) -> Any:
     """Run a coroutine with a journal that may write in the loop's own thread."""
 
-    async def main() -> Any:  # noqa: ANN401 - as above
+    async def main() -> Any:
         loop = asyncio.get_running_loop()
         journal = store.open_journal(loop.call_soon_threadsafe, loop.call_soon)
         try:
@@ -327,7 +325,7 @@ def test_a_slow_disk_is_left_to_the_thread(store: SqliteStore, monkeypatch: pyte
     threads: set[int] = set()
     write_group = writing.write_group
 
-    def watch(connection: sqlite3.Connection, group: list[Any]) -> Any:  # noqa: ANN401 - as the real one
+    def watch(connection: sqlite3.Connection, group: list[Any]) -> Any:
         threads.add(threading.get_ident())
         return write_group(connection, group)
 

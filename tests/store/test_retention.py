@@ -43,7 +43,7 @@ def journal(store: SqliteStore) -> Iterator[SqliteJournal]:
     opened.close()
 
 
-def ended(name: str, *, days_ago: int = 50, status: str = "succeeded", **different: Any) -> Any:  # noqa: ANN401 - any field of NewRun
+def ended(name: str, *, days_ago: int = 50, status: str = "succeeded", **different: Any) -> Any:
     """Make a run that ended so many days before LATER."""
     return new_run(name, summary=Summary(status=status, ended_at=LATER - days_ago * DAY), **different)
 

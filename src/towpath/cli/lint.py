@@ -50,7 +50,7 @@ def command(context: click.Context, targets: tuple[str, ...], form: str, *, stri
     Without a name, the project around the current folder is read as a whole; `-` reads a workflow from
     standard input. The exit code is 0 when there are no errors, and 1 otherwise.
     """
-    from towpath.definition.problems import errors_of, in_order  # noqa: PLC0415 - `tow --help` does not need it
+    from towpath.definition.problems import errors_of, in_order
 
     session = context.find_object(Session)
     here = _here(session.project if session is not None else None)
@@ -64,7 +64,7 @@ def command(context: click.Context, targets: tuple[str, ...], form: str, *, stri
 
 
 def _here(project: Path | None) -> Path:
-    from towpath.definition.projects import find_project_folder  # noqa: PLC0415 - `tow --help` does not need it
+    from towpath.definition.projects import find_project_folder
 
     return project or find_project_folder(Path.cwd())
 
@@ -87,7 +87,7 @@ def _lint(targets: Iterable[str], here: Path) -> _Report:
 
 def _files(target: str) -> Iterator[str]:
     """The files that a target stands for: itself, or those of a project or of a folder."""
-    from towpath.definition import projects  # noqa: PLC0415 - `tow --help` does not need it
+    from towpath.definition import projects
 
     path = Path(target)
     if target == STDIN or not path.is_dir():
@@ -118,7 +118,7 @@ class _Workbench:
 
     def check(self, target: str) -> Sequence[Problem]:
         """Everything that there is to say about one file."""
-        from towpath.definition import loader, projects, source  # noqa: PLC0415 - `tow --help` does not need it
+        from towpath.definition import loader, projects, source
 
         if target == STDIN:
             content = sys.stdin.buffer.read(source.FILE_BYTES_MAX + 1)
@@ -136,8 +136,8 @@ class _Workbench:
         ).problems
 
     def _project(self, folder: Path) -> Project | None:
-        from towpath.definition import loader  # noqa: PLC0415 - `tow --help` does not need it
-        from towpath.definition.problems import DefinitionProblems  # noqa: PLC0415 - the same
+        from towpath.definition import loader
+        from towpath.definition.problems import DefinitionProblems
 
         if folder not in self._projects:
             try:
@@ -147,7 +147,7 @@ class _Workbench:
         return self._projects[folder]
 
     def _actions(self, folder: Path) -> ActionCards | None:
-        from towpath.steps.catalogue import Catalogue  # noqa: PLC0415 - `tow --help` does not need it
+        from towpath.steps.catalogue import Catalogue
 
         if folder not in self._cards:
             self._cards[folder] = Catalogue.load(folder).cards()
@@ -161,8 +161,8 @@ def _shown(path: Path) -> str:
 
 
 def _render(problems: Sequence[Problem], *, form: str, files: int) -> str:
-    from towpath import __version__  # noqa: PLC0415 - `tow --help` does not need it
-    from towpath.definition import problems as words  # noqa: PLC0415 - the same
+    from towpath import __version__
+    from towpath.definition import problems as words
 
     match form:
         case "json":
@@ -176,7 +176,7 @@ def _render(problems: Sequence[Problem], *, form: str, files: int) -> str:
 
 
 def _for_people(problems: Sequence[Problem], files: int) -> str:
-    from towpath.definition.problems import errors_of, render_text  # noqa: PLC0415 - `tow --help` does not need it
+    from towpath.definition.problems import errors_of, render_text
 
     if not problems:
         return (

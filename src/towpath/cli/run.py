@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     help="Inputs from a YAML or JSON file.",
 )
 @parameters.by_option()
+@click.option(
+    "--break-glass",
+    metavar="REASON",
+    default="",
+    help="An emergency: go into protected environments without their rules, and leave a review task.",
+)
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 @parameters.watching_options
 @pass_session
@@ -38,6 +44,7 @@ def command(  # noqa: PLR0913 - the options of the command
     inputs: tuple[str, ...],
     file: Path | None,
     by: str | None,
+    break_glass: str,
     dry_run: bool,
     as_json: bool,
     plain: bool,
@@ -58,11 +65,17 @@ def command(  # noqa: PLR0913 - the options of the command
     loaded = app.find(workflow)
     given = {**(values.read_file(file) if file is not None else {}), **values.pairs(inputs, option="-i")}
     actor = session.actor(by)
-    request = app.request(loaded, given, started_by=actor)
+    request = app.request(loaded, given, started_by=actor, break_glass=break_glass)
     if dry_run:
         from towpath.cli import rehearsing
 
         return rehearsing.rehearse(session, request, as_json=as_json)
+
+    if break_glass:
+        session.err.say(
+            ("the glass is broken", "bad"),
+            f": no rule of an environment holds this run up, and it will be reviewed ({break_glass})",
+        )
 
     async def begin(engine: Engine) -> RunNumber:
         return (await engine.start(request)).number

@@ -32,13 +32,13 @@ def command(what: str, *, no_actions: bool, output: Path | None) -> None:
 
 
 def _schema(what: str, *, with_actions: bool) -> dict[str, object]:
-    from towpath.definition import schema  # noqa: PLC0415 - `tow --help` does not need it
-    from towpath.definition.projects import find_project_folder  # noqa: PLC0415 - the same
+    from towpath.definition import schema
+    from towpath.definition.projects import find_project_folder
 
     if what == "project":
         return schema.project_schema()
     if not with_actions:
         return schema.workflow_schema()
-    from towpath.steps.catalogue import Catalogue  # noqa: PLC0415 - only here
+    from towpath.steps.catalogue import Catalogue
 
     return schema.workflow_schema(cards=Catalogue.load(find_project_folder(Path.cwd())).cards())

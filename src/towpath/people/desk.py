@@ -66,6 +66,10 @@ class Desk:
         self._bell = bell or Silence()
         self._directory: Directory | None = None
 
+    def ring_with(self, bell: Bell) -> None:
+        """From now on people are told by *bell*."""
+        self._bell = bell
+
     @property
     def directory(self) -> Directory:
         """The people of the project, as its file says now."""
