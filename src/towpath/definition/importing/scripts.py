@@ -54,6 +54,8 @@ class Span:
     start: int
     end: int
     variable: str
+    may_be_empty: bool = False
+    """Whether nothing may come of it: as a word of its own it is left out then, as text that was put in was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,8 @@ def replace(script: str, spans: Sequence[Span]) -> Replaced:
             unread.append(span)
         start, stop = span.start, span.end
         text = _written(span, place, script[stop : stop + 1])
+        if span.may_be_empty and place is Place.BARE and _is_whole_word(script, span):
+            text = f'${{{span.variable}:+"${span.variable}"}}'
         if place is Place.SINGLE and start > end and places[start - 1] is Place.BARE:
             start, text = start - 1, text.removeprefix("'")  # the quote before it would hold nothing
         if place is Place.SINGLE and script[stop : stop + 1] == "'":
@@ -96,6 +100,18 @@ def _written(span: Span, place: Place, following: str) -> str:
             return f"'\"{name}\"'"
         case _:
             return name
+
+
+def _is_whole_word(script: str, span: Span) -> bool:
+    before, after = script[: span.start][-1:], script[span.end : span.end + 1]
+    return before in ("", " ", "\t", "\n") and after in ("", " ", "\t", "\n", ";")
+
+
+def begins_a_command(script: str, offset: int) -> bool:
+    """Whether the word at *offset* is the name of a command."""
+    before = script[:offset].rpartition("\n")[2]
+    is_first = re.search(r"(?:^|[;&|(]|\bthen|\bdo|\belse)[ \t]*$", before)
+    return bool(is_first) and _places(script)[offset] is Place.BARE
 
 
 def _places(script: str) -> list[Place]:

@@ -49,6 +49,8 @@ class Section:
     """Comments after the last key."""
     head: list[str] = field(default_factory=list)
     """Comments above the first key; for an item of a list, above its dash."""
+    is_dense: bool = False
+    """Whether it follows the item before it in a list without an empty line."""
     has_tail_gap: bool = False
     """Whether an empty line stands above the comments at the end."""
 
@@ -193,7 +195,7 @@ def _key(key: str) -> str:
 
 
 def _collection_lines(start: str, value: Value, indent: int, into: Section | None) -> Iterator[str]:
-    flow = _flow(value)
+    flow = _flow(value) if into is not None or not _has_sections(value) else None
     if flow is not None and len(start) + 1 + len(flow) <= LINE_CHARS_MAX:
         yield f"{start} {flow}"
         return
@@ -228,11 +230,15 @@ def _flow(value: Value) -> str | None:
             return scalar(value, in_flow=True)
 
 
+def _has_sections(value: Value) -> bool:
+    return any(isinstance(item, Mapping | Section) for item in value)
+
+
 def _list_lines(items: Sequence[Value], indent: int) -> Iterator[str]:
     pad = " " * indent
     for position, item in enumerate(items):
         if isinstance(item, Section):
-            if position and len(item.entries) > 1:
+            if position and len(item.entries) > 1 and not item.is_dense:
                 yield ""
             yield from _comments(item.head, pad)
             lines = _section_lines(item, indent + INDENT)
@@ -242,15 +248,21 @@ def _list_lines(items: Sequence[Value], indent: int) -> Iterator[str]:
             continue
         flow = _flow(item)
         fits = flow is not None and len(pad) + len(flow) + INDENT <= LINE_CHARS_MAX
-        if flow is not None and not isinstance(item, str) and (fits or not isinstance(item, Mapping)):
+        is_flat = not isinstance(item, Mapping) or not any(isinstance(one, Mapping) for one in item.values())
+        if (
+            flow is not None
+            and not isinstance(item, str)
+            and is_flat
+            and (fits or not isinstance(item, Mapping))
+        ):
             yield f"{pad}- {flow}"
         elif isinstance(item, str) and _is_block(item):
             yield from _block_lines(f"{pad}-", item, indent)
         elif isinstance(item, Mapping):
-            section = Section()
+            dense = Section(is_dense=True)
             for key, inner in item.items():
-                section.add(str(key), inner)
-            yield from _list_lines([section], indent)
+                dense.add(str(key), inner)
+            yield from _list_lines([dense], indent)
         elif isinstance(item, str):
             yield f"{pad}- {scalar(item)}"
         else:

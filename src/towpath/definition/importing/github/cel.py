@@ -22,6 +22,10 @@ Kind: TypeAlias = Literal["text", "bool", "number", "list", "any", "status", "se
 Constant: TypeAlias = str | int | float | bool | None
 
 
+ATOM, SUM, COMPARISON, AND, OR, CHOICE = range(6)
+"""Signs of CEL by how loosely they bind."""
+
+
 class CannotTranslate(Exception):
     """An expression has no translation; the message says why."""
 
@@ -46,8 +50,8 @@ class Term:
     """Its value, where that is known now."""
     may_lack: bool = False
     """Whether reading it fails where it is not there."""
-    is_simple: bool = True
-    """Whether it needs no brackets beside a sign."""
+    binds: int = ATOM
+    """How loosely its outermost sign binds."""
 
     @property
     def is_constant(self) -> bool:
@@ -59,10 +63,11 @@ class Term:
         """The value that is known now; None where nothing is known."""
         return self.known[0] if self.known is not None else None
 
-    @property
-    def bracketed(self) -> str:
-        """The piece beside a sign."""
-        return self.cel if self.is_simple else f"({self.cel})"
+    def beside(self, sign: int) -> str:
+        """The piece beside a sign of this kind, in brackets where they are needed."""
+        return (
+            self.cel if self.binds < sign or (self.binds == sign and sign in (AND, OR)) else f"({self.cel})"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +140,7 @@ def condition(source: str, names: Names) -> Condition:
     kept = [part for part in parts if not part.is_constant]
     if len(kept) == 1:
         return Condition(status=status, cel=kept[0].cel)
-    return Condition(status=status, cel=" && ".join(part.bracketed for part in kept) or None)
+    return Condition(status=status, cel=" && ".join(part.beside(AND) for part in kept) or None)
 
 
 def _status_of(node: Node) -> tuple[Status, list[Node]]:
@@ -226,7 +231,7 @@ class Translator:
                 inner = self.truth(of)
                 if inner.is_constant:
                     return constant(not inner.constant)
-                return Term(cel=f"!{inner.bracketed}", kind="bool")
+                return Term(cel=f"!{inner.beside(SUM)}", kind="bool")
             case Binary(sign="&&" | "||" as sign, left=left, right=right):
                 return self._logic(sign, self.truth(left), self.truth(right))
             case Binary(sign=sign, left=left, right=right):
@@ -241,11 +246,11 @@ class Translator:
             case "bool":
                 return _there(term, "false")
             case "text" | "status":
-                return Term(cel=f'{_there(term).bracketed} != ""', kind="bool", is_simple=False)
+                return Term(cel=f'{_there(term).beside(COMPARISON)} != ""', kind="bool", binds=COMPARISON)
             case "number":
-                return Term(cel=f"{_there(term, '0').bracketed} != 0", kind="bool", is_simple=False)
+                return Term(cel=f"{_there(term, '0').beside(COMPARISON)} != 0", kind="bool", binds=COMPARISON)
             case "list":
-                return Term(cel=f"size({_there(term, '[]').cel}) > 0", kind="bool", is_simple=False)
+                return Term(cel=f"size({_there(term, '[]').cel}) > 0", kind="bool", binds=COMPARISON)
             case "secret":
                 raise CannotTranslate("a secret cannot be asked about")
             case _:
@@ -256,7 +261,8 @@ class Translator:
             if one.is_constant:
                 decides = bool(one.constant) is (sign == "||")
                 return one if decides else other
-        return Term(cel=f"{left.bracketed} {sign} {right.bracketed}", kind="bool", is_simple=False)
+        binds = AND if sign == "&&" else OR
+        return Term(cel=f"{left.beside(binds)} {sign} {right.beside(binds)}", kind="bool", binds=binds)
 
     def _both(self, left: Node, right: Node, otherwise: Term) -> Term:
         """`left && right || otherwise`, as people write a choice between two values."""
@@ -293,11 +299,16 @@ class Translator:
             raise CannotTranslate("a secret cannot be compared")
         if left.is_constant and right.is_constant and sign in _OPERATORS:
             return constant(bool(_OPERATORS[sign](_folded(left.constant), _folded(right.constant))))
-        left, right = self._matched(left, right), self._matched(right, left)
+        if left.is_constant:
+            left = self._matched(left, right)
+            right = self._matched(right, left)
+        else:
+            right = self._matched(right, left)
+            left = self._matched(left, right)
         if sign in _OPERATORS and (both := _against_bool(sign, left, right)) is not None:
             return both
         cel = f"{_side(left, right)} {sign} {_side(right, left)}"
-        return Term(cel=cel, kind="bool", is_simple=False)
+        return Term(cel=cel, kind="bool", binds=COMPARISON)
 
     def _matched(self, term: Term, other: Term) -> Term:  # noqa: C901, PLR0911 - a table
         """A side, brought to the type of the other one."""
@@ -327,7 +338,7 @@ class Translator:
             case "bool", "text":
                 return Term(cel=f"string({term.cel})", kind="text")
             case "number", "bool":
-                return Term(cel=f"({_there(term, '0').bracketed} != 0)", kind="bool")
+                return Term(cel=f"{_there(term, '0').beside(COMPARISON)} != 0", kind="bool", binds=COMPARISON)
             case _:
                 return term
 
@@ -345,14 +356,16 @@ class Translator:
         if isinstance(where, Path) and (results := self._names.results_of(where.words)) is not None:
             word = self._matched(self.value(what), results[0]) if results else constant("")
             listed = ", ".join(term.cel for term in results)
-            return Term(cel=f"{word.cel} in [{listed}]", kind="bool", is_simple=False)
+            return Term(cel=f"{word.cel} in [{listed}]", kind="bool", binds=COMPARISON)
         if isinstance(where, Path) and "*" in where.words:
             return self._contains_each(where, self.value(what))
         whole, part = self.value(where), self.value(what)
         if whole.is_constant and part.is_constant:
             return constant(str(part.constant).lower() in str(whole.constant).lower())
         if whole.kind == "list":
-            return Term(cel=f"{_there(part).cel} in {whole.bracketed}", kind="bool", is_simple=False)
+            return Term(
+                cel=f"{_there(part).cel} in {whole.beside(COMPARISON)}", kind="bool", binds=COMPARISON
+            )
         _no_secrets(whole, part)
         return Term(cel=f"{_as_text(whole)}.contains({_as_text(part)})", kind="bool")
 
@@ -444,7 +457,7 @@ class Translator:
         of, key = self.value(node.of), self.value(node.key)
         if "secret" in (of.kind, key.kind):
             raise CannotTranslate("a secret has to be named")
-        return Term(cel=f"{_there(of).bracketed}[{_there(key).cel}]", kind="any", may_lack=True)
+        return Term(cel=f"{_there(of).beside(SUM)}[{_there(key).cel}]", kind="any", may_lack=True)
 
 
 def from_json(text: str) -> Term:
@@ -474,7 +487,9 @@ def joined(parts: list[Term]) -> Term:
     if len(merged) == 1 and merged[0].is_constant:
         return merged[0]
     _no_secrets(*merged)
-    return Term(cel=" + ".join(_as_text(part) for part in merged), kind="text", is_simple=len(merged) == 1)
+    return Term(
+        cel=" + ".join(_as_text(part) for part in merged), kind="text", binds=SUM if len(merged) > 1 else ATOM
+    )
 
 
 def as_written(value: Constant) -> str:
@@ -497,25 +512,27 @@ def _there(term: Term, otherwise: str | None = None) -> Term:
     if not term.may_lack:
         return term
     zero = otherwise if otherwise is not None else _ZERO.get(term.kind, '""')
-    return replace(term, cel=f"default({term.cel}, {zero})", may_lack=False, is_simple=True)
+    return replace(term, cel=f"default({term.cel}, {zero})", may_lack=False, binds=ATOM)
 
 
 def _as_text(term: Term) -> str:
     """A term where text is needed."""
+    if term.is_constant:
+        return quoted(as_written(term.constant))
     there_term = _there(term, '""')
     if there_term.kind in ("number", "bool"):
         return f"string({there_term.cel})"
     if term.kind == "any":
         return f"string({there_term.cel})"
-    return there_term.bracketed
+    return there_term.beside(SUM)
 
 
 def _side(term: Term, other: Term) -> str:
     """One side of a comparison: what is not there is the other side's nothing, as GitHub has it."""
     kind = other.kind if term.kind == "any" else term.kind
     if other.kind == "null":
-        return _there(term, '""').bracketed
-    return _there(term, _ZERO.get(kind, '""')).bracketed
+        return _there(term, '""').beside(COMPARISON)
+    return _there(term, _ZERO.get(kind, '""')).beside(COMPARISON)
 
 
 def _against_bool(sign: str, left: Term, right: Term) -> Term | None:
@@ -524,22 +541,18 @@ def _against_bool(sign: str, left: Term, right: Term) -> Term | None:
         if other.is_constant and isinstance(other.constant, bool) and one.kind == "bool":
             wanted = other.constant is (sign == "==")
             term = _there(one, "false")
-            return term if wanted else Term(cel=f"!{term.bracketed}", kind="bool")
+            return term if wanted else Term(cel=f"!{term.beside(SUM)}", kind="bool")
     return None
 
 
 def _choice(holds: Term, one: Term, other: Term) -> Term:
     _no_secrets(one, other)
+    asked = holds.beside(CHOICE)
     if one.kind != other.kind and "any" not in (one.kind, other.kind):
-        return Term(
-            cel=f"{holds.bracketed} ? {_as_text(one)} : {_as_text(other)}", kind="text", is_simple=False
-        )
+        return Term(cel=f"{asked} ? {_as_text(one)} : {_as_text(other)}", kind="text", binds=CHOICE)
     kind = one.kind if one.kind == other.kind else "any"
-    return Term(
-        cel=f"{holds.bracketed} ? {_there(one).bracketed} : {_there(other).bracketed}",
-        kind=kind,
-        is_simple=False,
-    )
+    cel = f"{asked} ? {_there(one).beside(CHOICE)} : {_there(other).beside(CHOICE)}"
+    return Term(cel=cel, kind=kind, binds=CHOICE)
 
 
 def _no_secrets(*terms: Term) -> None:

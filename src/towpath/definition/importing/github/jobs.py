@@ -357,7 +357,12 @@ class _Reader:
         hosted = [label for label in labels if _HOSTED.fullmatch(label)]
         if hosted:
             self._notes.changed(line, f"`{hosted[0]}`: it runs where Towpath runs, or in a `container`")
-        return [label for label in labels if label not in hosted and label != "self-hosted"]
+        kept = [label for label in labels if label not in hosted and label != "self-hosted"]
+        if kept:
+            self._notes.changed(
+                line, f"a worker has to have the label {', '.join(f'`{label}`' for label in kept)}"
+            )
+        return kept
 
     def _container(self) -> str | None:
         node = tree.value(self._node, "container")
@@ -432,7 +437,7 @@ def _without_values(name: str) -> str:
 
 def _lacking(term: Term) -> Term:
     kind: Kind = term.kind
-    return Term(cel=term.cel, kind=kind, may_lack=True, is_simple=term.is_simple)
+    return Term(cel=term.cel, kind=kind, may_lack=True, binds=term.binds)
 
 
 def _add_lists(section: Section, body: list[Section], failure: list[Section], always: list[Section]) -> None:

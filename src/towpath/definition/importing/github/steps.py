@@ -53,9 +53,13 @@ def word_of(node: Node) -> str:
     if given is None and (uses := tree.text_at(node, "uses")) is not None:
         given = uses.partition("@")[0].removesuffix("/").rpartition("/")[2]
     if given is None:
-        lines = (tree.text_at(node, "run") or "step").strip().splitlines()
-        given = " ".join((lines[0] if lines else "step").split()[:4])
-    return naming.slug(re.sub(r"\$\{\{.*?\}\}", " ", given))
+        lines = _without_values(tree.text_at(node, "run") or "").strip().splitlines()
+        given = " ".join((lines[0] if lines else "").split()[:4])
+    return naming.slug(_without_values(given) or "script")
+
+
+def _without_values(text: str) -> str:
+    return re.sub(r"\$\{\{.*?\}\}", " ", text).strip()
 
 
 class StepReader:

@@ -98,49 +98,76 @@ def script(source: str, *, language: str, scope: Scope, own_env: Mapping[str, ob
 # --- expressions to variables -------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """An expression of a script: the words that it always is, or the variable that takes its place."""
+
+    start: int
+    end: int
+    words: str = ""
+    variable: str | None = None
+    may_be_empty: bool = False
+
+
 def _replace_expressions(made: Script, shell: str, scope: Scope, own_env: Mapping[str, object]) -> None:
-    taken = {*own_env, *scope.env, *scripts.variables_set(made.text), *scripts.KNOWN_VARIABLES}
-    by_cel: dict[str, str] = {
-        str(said)[len(OPEN) : -2].strip(): name
-        for name, said in own_env.items()
-        if str(said).startswith(OPEN) and str(said).endswith("}}") and str(said).count(OPEN) == 1
-    }
-    pieces: list[tuple[int, int, str | None, str]] = []
+    namer = _Namer(made, scope, own_env)
     first_line = scope.line
+    pieces: list[_Piece] = []
     for found in syntax.expressions(made.text):
         scope.line = first_line + made.text.count("\n", 0, found.start)
-        node = syntax.parse(found.source)
-        if isinstance(node, syntax.Path) and node.words[0] == "env" and node.words[-1] in scope.env:
-            pieces.append((found.start, found.end, node.words[-1], ""))
-            continue
-        value = cel.Translator(scope).value(node)
-        if value.is_constant:
-            pieces.append((found.start, found.end, None, cel.as_written(value.constant)))
-            continue
-        code = cel.there(value)
-        if code not in by_cel:
-            by_cel[code] = _variable_for(node, taken)
-            taken.add(by_cel[code])
-            made.env[by_cel[code]] = f"{OPEN} {code} }}}}"
-        pieces.append((found.start, found.end, by_cel[code], ""))
+        pieces.append(namer.piece(found))
     scope.line = first_line
     if not pieces:
         return
     replacers = {"bash": _into_shell, "sh": _into_shell, "python": _into_python, "pwsh": _into_pwsh}
-    if shell not in replacers and any(name is not None for _, _, name, _ in pieces):
+    if shell not in replacers and any(piece.variable for piece in pieces):
         raise CannotTranslate(
             f"a script of `{shell}` cannot be given values here: read them from the environment"
         )
     # Constants first: they change the text like the author's own words.
     source, spans, shift = made.text, list[Span](), 0
-    for start, end, name, words in pieces:
-        start, end = start + shift, end + shift  # noqa: PLW2901 - the text has grown or shrunk before them
-        if name is None:
-            source = source[:start] + words + source[end:]
-            shift += len(words) - (end - start)
+    for piece in pieces:
+        start, end = piece.start + shift, piece.end + shift
+        if piece.variable is None:
+            source = source[:start] + piece.words + source[end:]
+            shift += len(piece.words) - (end - start)
         else:
-            spans.append(Span(start=start, end=end, variable=name))
+            spans.append(Span(start=start, end=end, variable=piece.variable, may_be_empty=piece.may_be_empty))
     made.text = replacers.get(shell, _into_shell)(source, spans, scope)
+
+
+class _Namer:
+    """Finds the variables that carry the values of a script's expressions; the same value has one variable."""
+
+    def __init__(self, made: Script, scope: Scope, own_env: Mapping[str, object]) -> None:
+        self._made = made
+        self._scope = scope
+        self._taken = {*own_env, *scope.env, *scripts.variables_set(made.text), *scripts.KNOWN_VARIABLES}
+        self._by_cel = {
+            str(said)[len(OPEN) : -2].strip(): name
+            for name, said in own_env.items()
+            if str(said).startswith(OPEN) and str(said).endswith("}}") and str(said).count(OPEN) == 1
+        }
+
+    def piece(self, found: syntax.Found) -> _Piece:
+        """What takes the place of an expression."""
+        node = syntax.parse(found.source)
+        if isinstance(node, syntax.Path) and node.words[0] == "env" and node.words[-1] in self._scope.env:
+            return _Piece(start=found.start, end=found.end, variable=node.words[-1])
+        if isinstance(node, syntax.Path) and node.words == ("github", "workspace"):
+            self._scope.changed("github.workspace is the folder in which the step starts")
+            return _Piece(start=found.start, end=found.end, variable="PWD")
+        value = cel.Translator(self._scope).value(node)
+        if value.is_constant:
+            return _Piece(start=found.start, end=found.end, words=cel.as_written(value.constant))
+        code = cel.there(value)
+        if code not in self._by_cel:
+            self._by_cel[code] = _variable_for(node, self._taken)
+            self._taken.add(self._by_cel[code])
+            self._made.env[self._by_cel[code]] = f"{OPEN} {code} }}}}"
+        return _Piece(
+            start=found.start, end=found.end, variable=self._by_cel[code], may_be_empty=value.may_lack
+        )
 
 
 def _variable_for(node: syntax.Node, taken: set[str]) -> str:
@@ -166,7 +193,7 @@ def _variable_for(node: syntax.Node, taken: set[str]) -> str:
 
 def _into_shell(source: str, spans: list[Span], scope: Scope) -> str:
     for span in spans:
-        if re.search(r"(?:^|[;&|]|\bthen|\bdo|\belse)[ \t]*$", source[: span.start].rpartition("\n")[2]):
+        if scripts.begins_a_command(source, span.start):
             line = scope.line + source.count("\n", 0, span.start)
             scope.shared.notes.cannot(
                 line, f"`${span.variable}` stands as a command: a value is one word here, and never code"

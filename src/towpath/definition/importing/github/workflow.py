@@ -286,7 +286,7 @@ class _Writer:
         needs = [by_name[name] for name in job.needs if name in by_name]
         section = job.section
         unsure = [other for other in needs if other.is_conditional]
-        holds = [f'steps.{other.new_id}.status == "succeeded"' for other in unsure]
+        holds = [f'steps.{other.new_id}.status != "skipped"' for other in unsure]
         own = section.get("if")
         if holds and own is not None:
             section.replace("if", " && ".join([*holds, f"({own})" if "||" in own or "?" in own else own]))
