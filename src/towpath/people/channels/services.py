@@ -160,7 +160,7 @@ def _teams(service: Service, target: str) -> str:
 def _mattermost(service: Service, target: str) -> str:
     hook = service.url or service.secret
     parts = urlsplit(hook)
-    path, _, token = parts.path.rpartition("/hooks/")
+    path, _, token = parts.path.partition("/hooks/")
     token = token.strip("/") or (service.secret if service.url else "")
     if not parts.hostname or parts.scheme not in ("http", "https") or not token:
         raise _unfinished("a Mattermost channel needs the URL of a webhook, https://host/hooks/…")
