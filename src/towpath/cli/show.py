@@ -12,8 +12,12 @@ from towpath.cli.session import Session, pass_session
 if TYPE_CHECKING:
     from towpath.app import App
     from towpath.cli.views.chronicle import Chronicle
+    from towpath.cli.views.lines import Line
     from towpath.core.run import Node, Run
     from towpath.store.contract import RunRow
+
+LADDERS_SHOWN_MAX = 5
+"""Open questions of which everything that happened to them is shown."""
 
 
 @click.command()
@@ -73,7 +77,7 @@ def _as_json(app: App, row: RunRow, run: Run, *, step: str | None) -> int:
 
 def _header(session: Session, app: App, row: RunRow, run: Run) -> None:
     from towpath.cli.views import listing, summary, words
-    from towpath.cli.views.lines import Line, line, safe, table
+    from towpath.cli.views.lines import line, safe, table
 
     out, now = session.out, app.now()
     out.show(summary.headline(run, row.number, now=now, width=out.width))
@@ -123,14 +127,32 @@ def _end(session: Session, app: App, row: RunRow, run: Run, chronicle: Chronicle
     ending = summary.ending_lines(run, out, tail=last_words(app.logs.folder_of(row.number), run))
     waiting = () if run.has_ended else summary.waiting_lines(run, chronicle, row.number, out, now=app.now())
     hints = summary.hint_lines(summary.hints(run, row.number), out)
-    for block in (waiting, ending, hints):
+    for block in (waiting, *_ladders(session, app, row, run), ending, hints):
         if block:
             out.show((), *block)
 
 
+def _ladders(session: Session, app: App, row: RunRow, run: Run) -> list[tuple[Line, ...]]:
+    """What happened to each open question so far, and what its ladder will do."""
+    from towpath.cli.views import questions
+    from towpath.cli.views.lines import line, safe
+    from towpath.people import decided
+
+    asking = [node for node in run.open_leaves() if node.status == "asking" and node.question is not None]
+    if not asking:
+        return []
+    known = decided.histories(fact for _, fact in app.events(row))
+    made: list[tuple[Line, ...]] = []
+    for node in asking[:LADDERS_SHOWN_MAX]:
+        calendar = app.desk.calendar(None if node.question is None else node.question.hours)
+        rungs = questions.ladder_lines(node, known[node.path], session.out, calendar=calendar, now=app.now())
+        made.append((line(("ladder ", "dim"), (safe(node.path), "name")), *rungs))
+    return made
+
+
 def _step(session: Session, app: App, row: RunRow, run: Run, path: str) -> int:
     """One step: what happened to it, what it was given and what it handed on."""
-    from towpath.cli.views import summary, timeline, waits
+    from towpath.cli.views import questions, summary, timeline, waits
     from towpath.cli.views.lines import safe
     from towpath.core.run import is_within
 
@@ -142,6 +164,8 @@ def _step(session: Session, app: App, row: RunRow, run: Run, path: str) -> int:
         entry for entry in teller.tell(fact for _, fact in app.events(row)) if is_within(entry.path, path)
     ]
     out.show(*(timeline.entry_line(entry) for entry in entries))
+    if node.status == "asking":
+        out.show((), *questions.question_lines(node, out, now=app.now()))
     for title, values in (("with", _given(app, row, path)), ("outputs", node.outputs or {})):
         if values:
             out.show((), *summary.values_lines(title, values, out))

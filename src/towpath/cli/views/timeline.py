@@ -136,6 +136,43 @@ class Teller:
             text += f" — {first_line(answer.comment)}"
         return Entry(at=fact.at, path=fact.path, text=text, by=safe(answer.by))
 
+    def _withdrawn(self, fact: events.AnswerWithdrawn) -> Entry:
+        return Entry(at=fact.at, path=fact.path, text="took the answer back", by=safe(fact.by))
+
+    def _voided(self, fact: events.AnswersVoided) -> Entry:
+        text = f"asks again, the answers so far are void: {first_line(fact.reason)}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="warn")
+
+    def _claimed(self, fact: events.QuestionClaimed) -> Entry:
+        return Entry(at=fact.at, path=fact.path, text="takes care of it", by=safe(fact.by))
+
+    def _handed_over(self, fact: events.QuestionHandedOver) -> Entry:
+        why = f" — {first_line(fact.comment)}" if fact.comment else ""
+        return Entry(
+            at=fact.at, path=fact.path, text=f"handed over to {safe(fact.to)}{why}", by=safe(fact.by)
+        )
+
+    def _commented(self, fact: events.CommentAdded) -> Entry:
+        return Entry(at=fact.at, path=fact.path, text=f"says: {first_line(fact.text)}", by=safe(fact.by))
+
+    def _people_told(self, fact: events.PeopleTold) -> Entry:
+        text = f"{fact.kind} {fact.number}: tells {safe(', '.join(fact.to))}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="ask")
+
+    def _held(self, fact: events.StepHeld) -> Entry:
+        return Entry(
+            at=fact.at, path=fact.path, text=f"is held at the gate of {safe(fact.environment)}", role="warn"
+        )
+
+    def _entered(self, fact: events.EnvironmentEntered) -> Entry:
+        how = {
+            "approved": "it was approved",
+            "window": "its window is open",
+            "break_glass": "the glass was broken",
+        }
+        role: Role = "bad" if fact.how == "break_glass" else "good"
+        return Entry(at=fact.at, path="", text=f"enters {safe(fact.environment)}: {how[fact.how]}", role=role)
+
     def _body_ended(self, fact: events.BodyEnded) -> Entry | None:
         if fact.outcome != "failed" or fact.path in self._frames or not fact.path:
             return None
@@ -229,6 +266,14 @@ class Teller:
         events.WaitStarted: _waits,
         events.PeopleAsked: _asks,
         events.AnswerGiven: _answered,
+        events.AnswerWithdrawn: _withdrawn,
+        events.AnswersVoided: _voided,
+        events.QuestionClaimed: _claimed,
+        events.QuestionHandedOver: _handed_over,
+        events.CommentAdded: _commented,
+        events.PeopleTold: _people_told,
+        events.StepHeld: _held,
+        events.EnvironmentEntered: _entered,
         events.BodyEnded: _body_ended,
         events.PhaseStarted: _phase,
         events.FailureSettled: _settled,
