@@ -448,5 +448,5 @@ async def settled(outbox: Outbox, channel: Scripted, sent: int) -> None:
 async def until(holds: Any) -> None:
     """Lets the loop go on until something holds."""
     async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - there is nobody to set an event
+        while not holds():
             await asyncio.sleep(0.001)
