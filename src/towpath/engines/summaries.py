@@ -35,9 +35,7 @@ def summary_of(run: Run, since: Micros) -> Summary:
         )
     questions, more = open_questions(run)
     if run.status == "running":
-        return Summary(
-            status="running", started_at=started_at, questions=questions, questions_more=more
-        )
+        return Summary(status="running", started_at=started_at, questions=questions, questions_more=more)
     return Summary(
         status=run.status,
         waiting_for=waiting_reason(run),
@@ -136,7 +134,9 @@ def _listed(run: Run, node: Node) -> OpenQuestion:
         ),
         fields=tuple(name for name, field in question.form.items() if _is_wanted(field)),
         edited_by=run.edited_by,
-        answers=tuple(Answer(by=answer.by, decision=answer.decision, at=answer.at) for answer in node.answers),
+        answers=tuple(
+            Answer(by=answer.by, decision=answer.decision, at=answer.at) for answer in node.answers
+        ),
         claimed_by=node.claimed_by,
         handed_to=node.handed_to,
         told_reminders=node.told_reminders,
