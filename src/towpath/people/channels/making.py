@@ -47,6 +47,14 @@ def make_channels(
     return made
 
 
+def close_channels(channels: Mapping[str, Channel]) -> None:
+    """Ends the threads that channels have."""
+    for channel in channels.values():
+        close = getattr(channel, "close", None)
+        if close is not None:
+            close()
+
+
 def make_channel(channel: project.Channel, *, secrets: SecretProvider, egress: Egress) -> Channel:
     """One channel; one that is written wrongly fails with the reason whenever it is used."""
     try:

@@ -1,0 +1,141 @@
+"""From what towpath.yaml says to channels that send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from http_support import answering
+from outbox_support import channel, sending
+
+from towpath.definition.project import Channel
+from towpath.errors import NotFound
+from towpath.people.channels.contract import SendFailed
+from towpath.people.channels.making import close_channels, make_channel, make_channels
+from towpath.people.channels.terminal import TerminalChannel
+from towpath.steps.egress import GuardedEgress
+
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+class Secrets:
+    """Secrets in a mapping."""
+
+    name = "test"
+
+    def __init__(self, **values: str) -> None:
+        self.values = values
+
+    def get(self, name: str) -> str:
+        """The value of a secret."""
+        if name not in self.values:
+            raise NotFound(f"There is no secret `{name}`.", help="set it")
+        return self.values[name]
+
+
+async def send(written: Channel, secrets: Secrets | None = None, **different: Any) -> None:
+    """Sends through a channel as it is made from what was written."""
+    made = {"it": make_channel(written, secrets=secrets or Secrets(), egress=GuardedEgress())}
+    try:
+        await made["it"].send(sending(**different))
+    finally:
+        close_channels(made)
+
+
+async def test_a_webhook_with_a_url_is_signed_by_its_secret() -> None:
+    """`url` and `secret`: the secret is the key."""
+    async with answering() as server:
+        await send(channel(kind="webhook", url=server.url, secret="hook_key"), Secrets(hook_key=KEY))
+
+    assert server.received[0].headers["webhook-signature"].startswith("v1,")
+
+
+async def test_a_webhook_without_a_url_has_it_in_its_secret() -> None:
+    """`secret` alone: the secret is the URL, line break at its end or not."""
+    async with answering() as server:
+        secrets = Secrets(hook_url=f"{server.url}/in/0123456789abcdef\n")
+        await send(channel(kind="webhook", secret="hook_url"), secrets)
+
+    assert server.received[0].line.startswith("POST /in/0123456789abcdef ")
+    assert "webhook-signature" not in server.received[0].headers
+
+
+async def test_what_a_channel_complains_about_holds_no_secret() -> None:
+    """Whatever a server says back, neither the secret nor the key in a URL gets into the record."""
+    body = json.dumps({"error": "bad path /in/0123456789abcdef", "seen": KEY}).encode()
+    async with answering(status="500 Oops", body=body) as server:
+        written = channel(kind="webhook", url=f"{server.url}/in/0123456789abcdef", secret="hook_key")
+        with pytest.raises(SendFailed) as failed:
+            await send(written, Secrets(hook_key=KEY))
+
+    assert "bad path /in/***" in failed.value.message
+    assert "0123456789abcdef" not in failed.value.message
+    assert KEY not in failed.value.message
+
+
+async def test_a_secret_that_is_not_there_is_an_error_of_that_channel() -> None:
+    """It may be there later, so it is tried again; the help says what to do."""
+    with pytest.raises(SendFailed, match="There is no secret `hook_key`") as failed:
+        await send(channel(kind="webhook", url="http://127.0.0.1:1", secret="hook_key"))
+
+    assert (failed.value.is_final, failed.value.help) == (False, "set it")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            {"kind": "email", "to": "a@example.com", "url": "http://mail"},
+            "is not the address of a mail server",
+        ),
+        (
+            {"kind": "email", "to": "a@example.com", "from": "a@example.com, b@example.com"},
+            "is not one mail address",
+        ),
+        ({"kind": "webhook"}, "needs url, or a secret"),
+    ],
+)
+async def test_a_channel_that_is_written_wrongly_breaks_only_itself(
+    written: dict[str, Any], said: str
+) -> None:
+    """Making it raises nothing; sending through it fails for good, with the reason."""
+    with pytest.raises(SendFailed, match=said) as failed:
+        await send(channel(**written))
+
+    assert failed.value.is_final
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams", "mattermost", "ntfy", "pagerduty", "opsgenie", "apprise"])
+async def test_every_kind_of_channel_can_be_made(kind: str) -> None:
+    """No kind that towpath.yaml knows is without a channel; one without what it needs says so when it is used."""
+    with pytest.raises(SendFailed) as failed:
+        await send(channel(kind=kind), recipient="to:", address="")
+
+    assert failed.value.is_final
+
+
+async def test_the_terminal_prints_what_is_to_be_told() -> None:
+    """The channel `terminal` is there where somebody sits, and prints lines that steer nothing."""
+    written: list[str] = []
+    made = make_channels({}, secrets=Secrets(), egress=GuardedEgress(), write=written.append)
+
+    await made["terminal"].send(sending())
+
+    (block,) = written
+    assert block.startswith("Approval wanted: release_shop #12, go_live\n  Release v1.4.2")
+    assert "  tow approve 12 go_live\n" in block
+    assert make_channels({}, secrets=Secrets(), egress=GuardedEgress()) == {}
+
+
+async def test_a_terminal_that_is_gone_is_no_disaster() -> None:
+    """Writing to a closed terminal is a failure of that sending, for good."""
+
+    def closed(_: str) -> None:
+        raise BrokenPipeError("broken pipe")
+
+    with pytest.raises(SendFailed, match="cannot be written") as failed:
+        await TerminalChannel(closed).send(sending())
+
+    assert failed.value.is_final
