@@ -233,30 +233,30 @@ class App:
 
     # Runs.
 
-    @contextlib.asynccontextmanager
-    async def engine(self, command: str) -> AsyncIterator[EmbeddedEngine]:
-        """An engine of this process, an owner of runs while it is entered; with it, people are told."""
+    def engine(self, command: str) -> EmbeddedEngine:
+        """An engine of this process; it becomes an owner of runs when it is entered, and people are told from then on."""
         from towpath.engines.embedded import EmbeddedEngine
         from towpath.engines.performing import Performer
 
-        made = EmbeddedEngine(
+        return EmbeddedEngine(
             self.store,
             plans=self.plans,
             performer=Performer(self._tools()),
             library=_ProjectLibrary(self),
             people=self.desk,
+            beside=self._telling if self.project.file.channels else None,
             clock=self.clock,
             command=command,
             performing_max=self.settings.performing_max,
             base_url=self.settings.base_url,
         )
-        async with made:
-            if not self.project.file.channels:
-                yield made
-                return
-            async with self._outbox(made.owner) as outbox:
-                self.desk.ring_with(self._bell(outbox))
-                yield made
+
+    @contextlib.asynccontextmanager
+    async def _telling(self, owner: OwnerId) -> AsyncIterator[None]:
+        """Has people told while the engine of this owner runs."""
+        async with self._outbox(owner) as outbox:
+            self.desk.ring_with(self._bell(outbox))
+            yield
 
     def _outbox(self, owner: OwnerId) -> Outbox:
         """What is to be told, kept and sent by the process of this owner."""

@@ -15,6 +15,7 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self, TypeAlias
 
 import msgspec
@@ -23,17 +24,18 @@ from towpath.core import commands, stimuli
 from towpath.core.decide import Decision, advance, new_run
 from towpath.core.events import AnyEvent
 from towpath.core.plan import Plan
-from towpath.core.run import Error, Micros, Path, Run, RunId, RunStatus
-from towpath.definition import model
-from towpath.definition.inputs import complete_inputs
+from towpath.core.run import Micros, Path, Run, RunId
 from towpath.engines import contract, history, summaries
 from towpath.engines.clock import Clock
 from towpath.engines.contract import StartRequest, Step
 from towpath.engines.embedded import recovery
+from towpath.engines.embedded.attempts import Attempts
+from towpath.engines.embedded.children import Children
 from towpath.engines.embedded.mailroom import Mailroom
 from towpath.engines.embedded.questions import NoPeople, Questions
+from towpath.engines.embedded.queues import Queues
 from towpath.engines.embedded.timers import Timers
-from towpath.engines.performing import Order, Performer
+from towpath.engines.performing import Performer
 from towpath.errors import BugError, NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.store import encoding
 from towpath.store.contract import (
@@ -69,6 +71,8 @@ FROM_PEOPLE = frozenset(
     }
 )
 """What people say about a question; whether they may is asked in the same breath as the decision."""
+Beside: TypeAlias = Callable[[OwnerId], AbstractAsyncContextManager[object]]
+"""What runs beside an engine, for its owner: entered after it has opened, left before it closes."""
 OnSettled: TypeAlias = Callable[[Exception | None], None]
 
 
@@ -101,6 +105,7 @@ class EmbeddedEngine:
         performer: Performer,
         library: contract.Library,
         people: contract.People | None = None,
+        beside: Beside | None = None,
         clock: Clock,
         command: str = "tow",
         performing_max: int = 64,
@@ -109,21 +114,21 @@ class EmbeddedEngine:
         self.store = store
         self.plans = plans
         self.performer = performer
-        self.library = library
         self.people = people or NoPeople()
         self.questions = Questions(self, self.people)
         self.clock = clock
         self.command = command
+        self._beside = beside
+        self._companions = AsyncExitStack()
         self._base_url = base_url
-        self._places = asyncio.Semaphore(performing_max)
+        self.attempts = Attempts(self, performing_max=performing_max)
+        self.children = Children(self, library)
+        self.queues = Queues(self)
         self._drives: dict[RunNumber, Drive] = {}
         self._resident: OrderedDict[RunNumber, None] = OrderedDict()
         self._evicted: dict[RunNumber, None] = {}
-        self._tasks: dict[tuple[RunNumber, Path], asyncio.Task[None]] = {}
-        self._stopping: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
-        self._queued: dict[RunNumber, Slot] = {}
-        self._closing = False
+        self.is_closing = False
         self._failure: Exception | None = None
         self._idle: asyncio.Future[None] | None = None
 
@@ -137,19 +142,22 @@ class EmbeddedEngine:
         self.performer.hold(self.store.owners.lock_of(self.owner))
         self.journal: Journal = self.store.open_journal(loop.call_soon_threadsafe, loop.call_soon)
         self._timers = Timers(self.clock, self._timer_due)
-        self._mailroom = Mailroom(self)
-        self._mailroom.open()
+        self.mailroom = Mailroom(self)
+        self.mailroom.open()
+        if self._beside is not None:
+            await self._companions.enter_async_context(self._beside(self.owner))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stops gracefully: attempts are ended and left as interrupted, and every run can be resumed."""
-        self._closing = True
-        self._mailroom.close()
+        self.is_closing = True
+        self.mailroom.close()
         self._timers.close()
-        tasks = [*self._tasks.values(), *self._others]
+        tasks = [*self.attempts.tasks(), *self._others]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._companions.aclose()
         await self.performer.close()
         await asyncio.to_thread(self.journal.close)
         await asyncio.sleep(0)
@@ -270,10 +278,10 @@ class EmbeddedEngine:
         started = await self._accept(request, decision, slot=queue)
         if started.existing:
             return started
-        self._queued[started.number] = slot
+        self.queues.add(started.number, slot)
         if when_full == "replace":
-            self._mailroom.make_room(slot.group, newcomer=started.number)
-        self._admit_queued()
+            self.mailroom.make_room(slot.group, newcomer=started.number)
+        self.queues.look()
         return started
 
     async def _accept(self, request: StartRequest, decision: Decision, *, slot: Slot | None) -> Started:
@@ -406,10 +414,7 @@ class EmbeddedEngine:
         self._resident.pop(drive.number, None)
         for queue in drive.watchers:
             queue.put_nowait(error)
-        for (number, _), task in list(self._tasks.items()):
-            if number == drive.number:
-                self._stopping.discard(task)
-                task.cancel()
+        self.attempts.drop(drive.number)
 
     def poisoned(self, number: RunNumber, by: str, error: Exception) -> None:
         """The run cannot go on, by our own mistake: it is left as it is and says so, and the others go on."""
@@ -430,7 +435,7 @@ class EmbeddedEngine:
         drive.saved = run
         for queue in drive.watchers:
             queue.put_nowait(Step(run=run, facts=facts))
-        if self._closing or self._failure is not None:
+        if self.is_closing or self._failure is not None:
             return
         try:
             self._follow(drive, facts, run)
@@ -462,13 +467,13 @@ class EmbeddedEngine:
         """Has the world do what *command* says."""
         match command:
             case commands.PerformStep():
-                self._perform(drive, command)
+                self.attempts.perform(drive, command)
             case commands.SetTimer():
                 self._timers.set(drive.number, command.path, command.purpose, command.due)
             case commands.StopSteps():
                 self._stop(drive, command)
             case commands.StartChild():
-                self.spawn(self._start_child(drive, command))
+                self.spawn(self.children.start(drive, command))
             case commands.AskPeople():
                 self.questions.asked(drive, command)
             case commands.TellPeople():
@@ -476,64 +481,13 @@ class EmbeddedEngine:
             case commands.AwaitWindow():
                 self.questions.await_window(drive.number, command)
 
-    def _perform(self, drive: Drive, command: commands.PerformStep) -> None:
-        order = Order(
-            number=drive.number,
-            run=drive.run.id,
-            plan=drive.run.plan,
-            planned=drive.run.plan[command.plan],
-            command=command,
-            started_by=drive.run.started_by,
-        )
-        ended = self.performer.perform_now(order, at=self.clock.now)
-        if ended is not None:
-            self.tell_soon(drive.number, ended)
-            return
-        key = (drive.number, command.path)
-        task = self._loop.create_task(self._perform_in_place(order))
-        self._tasks[key] = task
-        task.add_done_callback(lambda done: self._attempt_over(key, done, order))
-
-    def _attempt_over(self, key: tuple[RunNumber, Path], task: asyncio.Task[None], order: Order) -> None:
-        """Lets go of an attempt; one that was stopped before it began could not tell so itself."""
-        if self._tasks.get(key) is task:
-            del self._tasks[key]
-        if task in self._stopping:
-            self._stopping.discard(task)
-            if not self._closing:
-                self.tell_soon(order.number, self.performer.stopped(order, at=self.clock.now()))
-
-    async def _perform_in_place(self, order: Order) -> None:
-        """Performs one attempt when there is a place for it, and tells the run how it ended."""
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            async with self._places:
-                ended = await self.performer.perform(order, at=self.clock.now)
-        except asyncio.CancelledError:
-            if task not in self._stopping or self._closing:
-                raise
-            ended = self.performer.stopped(order, at=self.clock.now())
-        finally:
-            self._stopping.discard(task)
-        self._tasks.pop((order.number, order.command.path), None)
-        self.tell_soon(order.number, msgspec.structs.replace(ended, seed=secrets.randbits(30)))
-
     def _stop(self, drive: Drive, command: commands.StopSteps) -> None:
         for path in command.leaves:
-            task = self._tasks.get((drive.number, path))
-            if task is not None:
-                self._stopping.add(task)
-                task.cancel()
+            if self.attempts.stop(drive.number, path):
                 continue
             node = drive.run.nodes.get(path)
             if node is not None and node.child is not None:
-                self._stop_child(drive, node.child)
-
-    def _stop_child(self, drive: Drive, child: RunId) -> None:
-        """Cancels a child run, whoever drives it; one that is only just being accepted is cancelled after that."""
-        cancel = stimuli.Cancel(at=self.clock.now(), by=f"run {drive.number}", rollback=drive.run.rolls_back)
-        self._mailroom.tell_or_post(child, cancel)
+                self.children.stop(drive, node.child)
 
     def set_timer(self, number: RunNumber, path: Path, purpose: str, due: Micros) -> None:
         """Has a timer fire that is the engine's own and not the core's."""
@@ -552,118 +506,15 @@ class EmbeddedEngine:
         )
         self.tell_soon(number, fired)
 
-    # ---- children and ends -----------------------------------------------------------------------------------------
-
-    async def _start_child(self, drive: Drive, command: commands.StartChild) -> None:
-        """Starts a child run, or finds the one that was started before a restart."""
-        step = drive.run.plan[command.plan].step
-        assert isinstance(step, model.WorkflowStep), "only workflow steps have children"
-        start_key = f"child:{command.child}"
-        try:
-            known = self.store.reader.run_by_start_key(start_key)
-            if known is None:
-                await self.start(self._child_request(drive, step, command, start_key))
-            elif step.detach:
-                recovery.take_child_over(self, known)
-            else:
-                recovery.rejoin_child(self, drive.number, command.path, known)
-        except TowpathError as error:
-            self._child_answers(drive, command, "failed", recovery.error_of(error, command.path))
-            return
-        except Exception as error:  # noqa: BLE001 - a child that cannot start fails its step
-            _LOG.exception("engine.child_not_started run=%s path=%s", drive.number, command.path)
-            broken = Error(kind="invalid", message=f"{type(error).__name__}: {error}", step=command.path)
-            self._child_answers(drive, command, "failed", broken)
-            return
-        if step.detach:
-            self._child_answers(drive, command, "running", None)
-        elif self._is_stopping(drive.number, command.path):
-            self._stop_child(drive, command.child)
-
-    def _child_request(
-        self, drive: Drive, step: model.WorkflowStep, command: commands.StartChild, start_key: str
-    ) -> StartRequest:
-        workflow, definition = self.library.find(step.workflow)
-        return StartRequest(
-            workflow=workflow,
-            definition=definition,
-            inputs=complete_inputs(workflow.inputs, command.with_),
-            started_by=drive.run.started_by,
-            start_key=start_key,
-            origin=drive.number,
-            origin_reason="child",
-            parent=None if step.detach else (drive.run.id, command.path),
-            run_id=command.child,
-        )
-
-    def _child_answers(
-        self, drive: Drive, command: commands.StartChild, status: RunStatus, error: Error | None
-    ) -> None:
-        """Tells the parent of a child that could not start, or for which it does not wait."""
-        ended = stimuli.ChildEnded(
-            at=self.clock.now(), path=command.path, child=command.child, status=status, error=error
-        )
-        self.tell_soon(drive.number, ended)
-
-    def _is_stopping(self, number: RunNumber, path: Path) -> bool:
-        """Whether a step was asked to stop while its child run was being accepted."""
-        drive = self._drives.get(number)
-        node = drive.run.nodes.get(path) if drive is not None else None
-        return node is not None and node.status == "performing" and node.stopping
-
     def _ended(self, drive: Drive, run: Run) -> None:
         self._drives.pop(drive.number, None)
         self._resident.pop(drive.number, None)
-        self._queued.pop(drive.number, None)
+        self.queues.remove(drive.number)
         self.performer.run_ended(drive.number, run.id)
-        if run.parent is not None:
-            parent, path = run.parent
-            ended = stimuli.ChildEnded(
-                at=self.clock.now(),
-                path=path,
-                child=run.id,
-                status=run.status,
-                outputs=run.outputs or {},
-                error=run.error,
-            )
-            self._mailroom.tell_or_post(parent, ended)
+        self.children.tell_parent(run)
         if run.group is not None:
-            self._admit_queued()
-            self._mailroom.admit_next(run.group)
-
-    def _admit_queued(self) -> None:
-        """Begins queued runs of this engine that have a place now, the oldest first."""
-        taken: dict[str, int] = {}
-        for number, slot in sorted(self._queued.items(), key=lambda queued: queued[0]):
-            if slot.group not in taken:
-                taken[slot.group] = self.store.reader.slots_taken(slot.group)
-            if taken[slot.group] < slot.maximum:
-                taken[slot.group] += 1
-                self.admit(number, slot)
-
-    def admit(self, number: RunNumber, slot: Slot | None = None) -> None:
-        """Begins a queued run where its group has a place."""
-        wanted = slot or self._queued.get(number)
-        if wanted is None:
-            return
-
-        def on_settled(error: Exception | None) -> None:
-            if error is None:
-                self._queued.pop(number, None)
-            elif isinstance(error, SlotsFull):
-                self._queued[number] = wanted
-            else:
-                self._queued.pop(number, None)
-
-        self.tell_soon(number, stimuli.Admit(at=self.clock.now()), on_settled, holds=wanted)
-
-    def look_at_queues(self) -> None:
-        """Begins what has been waiting for a place that another process gave back."""
-        self._admit_queued()
-
-    def remember_queued(self, number: RunNumber, slot: Slot) -> None:
-        """Notes that a run of this engine queues for a place."""
-        self._queued[number] = slot
+            self.queues.look()
+            self.mailroom.admit_next(run.group)
 
     # ---- memory ----------------------------------------------------------------------------------------------------
 

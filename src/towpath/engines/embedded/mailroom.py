@@ -71,7 +71,7 @@ class Mailroom:
             for message in self._engine.store.mailbox.take(self._engine.owner):
                 self._deliver(message)
             if self._looks % _LOOKS_FOR_QUEUES == 0:
-                self._engine.look_at_queues()
+                self._engine.queues.look()
         except StoreUnavailable as error:
             _LOG.warning("engine.mailbox_unreadable: %s", error)
 
@@ -84,7 +84,7 @@ class Mailroom:
             return
         if isinstance(stimulus, stimuli.Admit):
             self._refuse(message, None)
-            engine.admit(message.run)
+            engine.queues.admit(message.run)
             return
         accepted = Taken(message=message.id, reply=msgspec.json.encode(Reply()))
 

@@ -79,7 +79,7 @@ def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
         concurrency = run.plan.workflow.concurrency
         if concurrency is None or run.group is None:
             raise BugError(f"run {row.number} queues for no group")
-        engine.admit(row.number, Slot(group=run.group, maximum=concurrency.max))
+        engine.queues.admit(row.number, Slot(group=run.group, maximum=concurrency.max))
         return
     for command in commands.outstanding(run):
         if isinstance(command, commands.PerformStep):
