@@ -87,7 +87,7 @@ def item_lines(
     if item.warning and item.standing != "held":
         made += [
             line("  ", (row, "warn"))
-            for row in wrap(f"nobody could decide it now: {safe(item.warning)}", screen.width - 2)
+            for row in wrap(f"as it stands, it cannot be decided: {safe(item.warning)}", screen.width - 2)
         ]
     if life in (Life.DEAD, Life.STOPPED):
         gone = "its process died" if life is Life.DEAD else "its process left"
