@@ -20,8 +20,8 @@ from fault_support import Place, json_lines, needed, wait_for
 LEDGER = "run: 'echo \"$TOW_STEP\" >> ledger', idempotent: true"
 STEPS = f"steps: [{{id: a, {LEDGER}}}, {{id: b, {LEDGER}}}, {{id: c, {LEDGER}}}, {{id: d, {LEDGER}}}]\n"
 UNAVAILABLE = 11
-POSITIONS = 40 if os.environ.get("FAULTS") == "all" else 3
-"""At how many places, from the first to the last, each kind of fault is put; FAULTS=all puts it everywhere."""
+SHARES = [n / 100 for n in range(101)] if os.environ.get("FAULTS") == "all" else [0.3, 0.65, 0.8, 1.0]
+"""Where, from the first call to the last, each kind of fault is put; FAULTS=all puts it everywhere."""
 
 
 def strace(call: str, *, error: str = "", when: str = "", log: Path) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def wrong_after(place: Place, ended: subprocess.CompletedProcess[str]) -> list[s
 def test_a_failing_disk_loses_nothing_that_was_said(call: str, tmp_path: Path) -> None:
     """EIO at any sync or write: a clear error and exit code 11, nothing printed is lost, the next start goes on."""
     count = calls_of(Place(tmp_path / "count", w=STEPS), call, tmp_path / "trace")
-    positions = sorted({1 + (count - 1) * n // (POSITIONS - 1) for n in range(POSITIONS)})
+    positions = sorted({1 + int((count - 1) * share) for share in SHARES})
     cases = [f"{position}{mode}" for position, mode in product(positions, ("", "+"))]
 
     def one(when: str) -> tuple[str, list[str]]:

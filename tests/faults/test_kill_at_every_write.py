@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -217,7 +218,7 @@ def test_killed_at_every_write(when: str, zygotes: Zygotes, writes: int, tmp_pat
 
 def test_killed_again_during_the_recovery(zygotes: Zygotes, writes: int, tmp_path: Path) -> None:
     """Killed at a write, killed again at the first writes of the next life, and then resumed: every promise holds."""
-    first = range(1, writes + 1, max(1, writes // 8))
+    first = range(1, writes + 1, 1 if os.environ.get("FAULTS") == "all" else max(1, writes // 5))
     cases = [
         ((n, "after"), (m, when)) for n, m, when in itertools.product(first, (1, 2), ("before", "after"))
     ]
@@ -234,3 +235,15 @@ def test_killed_at_every_life(zygotes: Zygotes, tmp_path: Path) -> None:
     print(f"killed {LIVES_MAX} times: {len(cases)} cases")
 
     assert wrong == {}
+
+
+def test_a_mistake_would_be_noticed(zygotes: Zygotes, writes: int, tmp_path: Path) -> None:
+    """With a core that repeats what must not be repeated, the same kills find steps that began twice."""
+    found = []
+    for n in range(2, writes // 2):
+        project = new_project(tmp_path / str(n))
+        zygotes.play(project, kill_at=n, when="before")
+        zygotes.play(project, repeats_everything=True)
+        found += [wrong for wrong in verdict(project) if wrong.endswith("began 2 times")]
+
+    assert found != []
