@@ -37,12 +37,18 @@ class Draft:
 
     line: int
     title: str
+    lead: Text | None = None
+    """The text that its title is, where that is no heading and no item."""
     body: list[Text] = field(default_factory=list)
     codes: list[Code] = field(default_factory=list)
     children: list[Draft] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     takes: str | None = None
+
+    def place_of_code(self) -> int:
+        """Where in its text the first command stands; the end where there is none."""
+        return next((place for place, text in enumerate(self.body) if text.kind == "code"), len(self.body))
 
     def first_leaf(self) -> Draft:
         """The first step in it, or itself."""

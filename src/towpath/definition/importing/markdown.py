@@ -212,6 +212,8 @@ class _Reader:
             if title is None:
                 title = highest.title
                 self._notes.translated(highest.line, "the first heading is the workflow's title")
+            elif title != highest.title:
+                self._notes.changed(highest.line, f"“{highest.title}”: the title is that of the front matter")
             if highest.raw_title:
                 top.raw_title = highest.raw_title
         return title or self._stem.replace("_", " ").replace("-", " ").strip().capitalize() or "Runbook"
@@ -263,6 +265,8 @@ class _Reader:
             return steps
         if len(steps) == 1 and _holds_one_command(section, steps[0]):
             only = steps[0]
+            if only.lead is not None:
+                only.body.insert(only.place_of_code(), only.lead)
             only.title, only.line = section.title, section.line
             only.comments[:0] = comments
             return [only]
@@ -338,6 +342,7 @@ class _Reader:
             Draft(
                 line=code.line,
                 title=title,
+                lead=None if is_cut else work.pending[-1],
                 body=[*pending, text],
                 codes=[code],
                 owners=section.owners,
@@ -405,7 +410,10 @@ class _Reader:
         line = self._line_of(item)
         comments = self._comments_here()
         if not blocks or blocks[0].type not in ("paragraph", "heading"):
-            title = _first_command(blocks) or "Step"
+            title = _first_command(blocks)
+            if title is None:
+                self._notes.changed(line, "an item without words of its own: give it a title")
+                title = "Step"
             return Draft(line=line, title=title, comments=comments)
         node = blocks.pop(0)
         phrase = _Phrase.of(node.children[0])
@@ -503,6 +511,8 @@ class _Phrase:
         words_before = ""
         for node in inline.walk():
             match node.type:
+                case "html_inline" if node.content.startswith("<!--"):
+                    is_whole = False
                 case "text" | "html_inline" | "text_special":
                     parts.append(node.content)
                 case "code_inline":

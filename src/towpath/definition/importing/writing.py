@@ -210,22 +210,28 @@ def _collection_lines(start: str, value: Value, indent: int, into: Section | Non
 
 def _flow(value: Value) -> str | None:
     """A value on one line, or None where it has to be a block."""
+    return None if _needs_lines(value) else _on_one_line(value)
+
+
+def _needs_lines(value: Value) -> bool:
     match value:
         case Section():
-            return None
+            return True
         case Mapping():
-            parts = []
-            for key, inner in value.items():
-                shown = _flow(inner)
-                if shown is None:
-                    return None
-                parts.append(f"{_key(str(key))}: {shown}")
+            return any(_needs_lines(inner) for inner in value.values())
+        case list() | tuple():
+            return any(_needs_lines(item) for item in value)
+        case _:
+            return isinstance(value, str) and _is_block(value)
+
+
+def _on_one_line(value: Value) -> str:
+    match value:
+        case Mapping():
+            parts = [f"{_key(str(key))}: {_on_one_line(inner)}" for key, inner in value.items()]
             return "{" + ", ".join(parts) + "}"
         case list() | tuple():
-            shown_items = [_flow(item) for item in value]
-            return None if None in shown_items else "[" + ", ".join(str(item) for item in shown_items) + "]"
-        case str() if _is_block(value):
-            return None
+            return "[" + ", ".join(_on_one_line(item) for item in value) + "]"
         case _:
             return scalar(value, in_flow=True)
 
@@ -266,7 +272,7 @@ def _list_lines(items: Sequence[Value], indent: int) -> Iterator[str]:
         elif isinstance(item, str):
             yield f"{pad}- {scalar(item)}"
         else:
-            yield f"{pad}- {json.dumps(item, ensure_ascii=False)}"
+            yield f"{pad}- {_on_one_line(item)}"
 
 
 def _is_block(text: str) -> bool:
