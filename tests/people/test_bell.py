@@ -15,6 +15,7 @@ from people_support import HOUR, calendar, directory, question
 from towpath.cli.group import root
 from towpath.core.run import Answer, Node, Run, RunId
 from towpath.definition.project import ProjectFile
+from towpath.errors import BugError, Refused
 from towpath.people.bell import OutboxBell
 from towpath.people.channels.contract import Notice
 from towpath.people.channels.routes import Routes
@@ -169,6 +170,22 @@ async def test_deadlines_are_those_of_the_calendar(store: MemoryStore) -> None:
 async def test_a_step_that_asks_nothing_tells_nothing(store: MemoryStore) -> None:
     """A node without a question rings no bell."""
     assert await told(store, (node(question=None), "asked", NOW, ("group:managers",))) == []
+
+
+async def test_a_project_that_cannot_be_read_stops_no_engine(store: MemoryStore) -> None:
+    """Where nobody can be found out because towpath.yaml has errors just now, that is on record, and ringing raises nothing."""
+
+    def broken() -> Any:
+        raise Refused("towpath.yaml has errors")
+
+    async with process(store, {}) as outbox:
+        ringing = OutboxBell(outbox, directory=broken, calendar=lambda _: None, now=lambda: NOW)
+        ringing.ring(RUN, run_of(node()), node(), why="asked", times=NOW, to=("group:managers",))
+        with pytest.raises(BugError):
+            ringing.ring(RUN, run_of(node()), node(), why="bored", times=NOW, to=())
+        await outbox.flush()
+
+    assert [row.error for row in store.outbox.sendings()] == ["nobody could be told: towpath.yaml has errors"]
 
 
 @pytest.mark.parametrize(

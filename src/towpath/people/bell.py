@@ -7,12 +7,14 @@ were kept, they are kept now. What was kept already is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, get_args
 
+from towpath.errors import BugError, TowpathError
 from towpath.people import escalation
 from towpath.people.channels.contract import Why
 from towpath.people.messages import notice_of
+from towpath.store.contract import NewSending
 
 if TYPE_CHECKING:
     from towpath.core.run import Micros, Node, Run
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from towpath.people.outbox import Outbox
     from towpath.store.contract import RunNumber
 
-REASONS: Final[tuple[Why, ...]] = get_args(Why)
+_REASONS: Final[Mapping[str, Why]] = {why: why for why in get_args(Why)}
 _MEANT_FOR_ALL: Final = frozenset({"decided", "withdrawn", "review"})
 
 
@@ -45,7 +47,9 @@ class OutboxBell:
         self, number: RunNumber, run: Run, node: Node, *, why: str, times: int, to: tuple[str, ...]
     ) -> None:
         """Has the people behind *to* told about a question, once; returns at once."""
-        reason = next(one for one in REASONS if one == why)
+        reason = _REASONS.get(why)
+        if reason is None:
+            raise BugError(f"nobody is told anything because of {why!r}")
         question = node.question
         if question is None:
             return
@@ -67,9 +71,17 @@ class OutboxBell:
         assert question is not None, node.path
         now = self._now()
         reached: dict[str, str] = {}
-        for principal in (*to, *(node.handed_to if why in _MEANT_FOR_ALL else ())):
-            for name in sorted(self._directory().people((principal,), now)):
-                reached.setdefault(name, principal)
-        until = escalation.expires_at(question, self._calendar(question.hours))
+        until = question.due
+        nobody: tuple[NewSending, ...] | None = None
+        try:
+            for principal in (*to, *(node.handed_to if why in _MEANT_FOR_ALL else ())):
+                for name in sorted(self._directory().people((principal,), now)):
+                    reached.setdefault(name, principal)
+            until = escalation.expires_at(question, self._calendar(question.hours))
+        except TowpathError as error:
+            # A project file that has errors at this moment keeps no engine from going on.
+            nobody = (
+                NewSending(recipient="user:", channel="", error=f"nobody could be told: {error.message}"),
+            )
         notice = notice_of(number, run, node, why=why, times=times, at=now, to=reached, until=until)
-        self._outbox.put(notice)
+        self._outbox.put(notice, nobody)
