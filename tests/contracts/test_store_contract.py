@@ -637,6 +637,29 @@ def test_a_message_may_be_answered_without_a_record(store: Store, journal: Journ
     assert store.reader.last_sequence(number) == 2
 
 
+def test_letters_are_answered_in_the_group_of_the_change_before_them(views: Views, journal: Journal) -> None:
+    """Of many letters that come at once the first one counts, and every other gets its refusal, not silence."""
+    number, owner = owned_run(views.main, journal)
+    mailbox = views.main.mailbox
+    letters = [mailbox.post(number, b"approve") for _ in range(64)]
+    answers: list[Exception | None] = []
+    all_told = threading.Event()
+
+    def told(error: Exception | None) -> None:
+        answers.append(error)
+        if len(answers) == len(letters):
+            all_told.set()
+
+    journal.commit(Change(number, 2, records(3, 3), took=(Taken(message=letters[0], reply=b"yes"),)), told)
+    for letter in letters[1:]:
+        journal.commit(Change(number, 3, (), took=(Taken(message=letter, reply=b"no"),)), told)
+    assert all_told.wait(30)
+
+    assert answers == [None] * len(letters)
+    assert [mailbox.message(letter).reply for letter in letters] == [b"yes"] + [b"no"] * 63
+    assert mailbox.take(owner) == ()
+
+
 def test_a_message_for_another_run_is_not_taken(store: Store, journal: Journal) -> None:
     """A change takes messages of its own run only."""
     first, _ = owned_run(store, journal, "r1")

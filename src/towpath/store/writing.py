@@ -193,7 +193,7 @@ def _apply(connection: sqlite3.Connection, what: Change | NewRun, values: list[A
 
 def _apply_change(connection: sqlite3.Connection, change: Change, values: list[Any]) -> Exception | None:
     refused = (
-        _check_sequence(connection, change)
+        _check_sequence(connection, change, values)
         or _check_messages(connection, change.run, change.took)
         or (_check_slot(connection, change.holds, change.run) if change.holds else None)
     )
@@ -229,11 +229,16 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any])
     return Started(number=number, id=new.id)
 
 
-def _check_sequence(connection: sqlite3.Connection, change: Change) -> Exception | None:
-    """Check the fence of a change without records here; with records, the table itself is the fence."""
+def _check_sequence(connection: sqlite3.Connection, change: Change, values: list[Any]) -> Exception | None:
+    """Check the fence of a change without records here; with records, the table itself is the fence.
+
+    What was decided before in the same group has to be in the table first: it still waits in *values*.
+    """
     refused = check_continued(change)
     if refused or change.records:
         return refused or check_gaps(change.records, change.after)
+    _APPEND.write(connection, values)
+    values.clear()
     (last,) = connection.execute(_SQL["last_sequence"], (change.run,)).fetchone()
     return None if (last or 0) == change.after else stale(change)
 
