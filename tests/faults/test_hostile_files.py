@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from fault_support import TOW, Place
 
 SECONDS_MAX = 1.0
-START_SECONDS_MAX = 3.0
-"""What starting `tow` may take on a busy machine; it is measured and taken off."""
+"""Processor time, beyond that of a sound file: on a busy machine the clock on the wall tells nothing."""
+SAID_CHARS_MAX = 100_000
 MEMORY_BYTES_MAX = 1024 * 1024 * 1024
 STEP = "steps: [{id: a, run: 'true'}]\n"
 
@@ -83,18 +83,32 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX * 4, MEMORY_BYTES_MAX * 4))
 
 
+def judged(place: Place, command: str, name: str) -> tuple[int, str, float]:
+    """Exit code, what was said, and the seconds of processor time that it took."""
+    said = place.folder / "said"
+    with said.open("wb") as out:
+        process = subprocess.Popen(
+            [*TOW, command, f"workflows/{name}.yaml"],
+            cwd=place.folder,
+            env=place.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            preexec_fn=limited,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, said.read_text(), used.ru_utime + used.ru_stime
+
+
 @pytest.fixture(scope="module")
 def start_seconds(tmp_path_factory: pytest.TempPathFactory) -> float:
-    """How long `tow lint` takes for a sound file, on this machine, now."""
+    """The processor time that `tow lint` takes for a sound file, on this machine, now."""
     place = Place(tmp_path_factory.mktemp("sound") / "project", w=STEP)
-    took = []
-    for _ in range(3):
-        began = time.monotonic()
-        assert place.tow("lint", "workflows/w.yaml").returncode == 0
-        took.append(time.monotonic() - began)
+    judgements = [judged(place, "lint", "w") for _ in range(3)]
 
-    assert min(took) < START_SECONDS_MAX
-    return sorted(took)[1]
+    assert {code for code, _, _ in judgements} == {0}
+    return min(seconds for _, _, seconds in judgements)
 
 
 @pytest.mark.parametrize("command", ["lint", "run"])
@@ -102,31 +116,17 @@ def start_seconds(tmp_path_factory: pytest.TempPathFactory) -> float:
 def test_a_hostile_file_is_refused_by_name(
     name: str, command: str, tmp_path: Path, start_seconds: float
 ) -> None:
-    """The error has a code and names the file, it comes within a second, and nothing was started."""
+    """The error has a code and names the file, it takes less than a second, and nothing was started."""
     place = Place(tmp_path / "project")
     text = FILES[name]
     path = place.folder / "workflows" / "hostile.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    began = time.monotonic()
-    ended = subprocess.run(
-        [*TOW, command, "workflows/hostile.yaml"],
-        cwd=place.folder,
-        env=place.environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        preexec_fn=limited,
-        check=False,
-    )
-    seconds = time.monotonic() - began
-    said = ended.stdout + ended.stderr
+    code, said, seconds = judged(place, command, "hostile")
 
-    assert (ended.returncode, "Traceback" in said, (place.folder / "pwned").exists()) == (1, False, False), (
-        said[-800:]
-    )
-    assert f"hostile.yaml:" in said
+    assert (code, "Traceback" in said, (place.folder / "pwned").exists()) == (1, False, False), said[-800:]
+    assert "hostile.yaml:" in said
     assert f"error {CODES[name]} " in said, said[:300]
-    assert len(said) < 100_000
+    assert len(said) < SAID_CHARS_MAX
     assert seconds - start_seconds < SECONDS_MAX
 
 
