@@ -70,7 +70,8 @@ def scope() -> Scope:
     shared.jobs = {
         "build": JobSeen(
             new_id="build", outputs={"image": cel.Term(cel="steps.m.outputs.image", kind="text")}
-        )
+        ),
+        "test": JobSeen(new_id="test"),
     }
     return Scope(
         shared=shared,
@@ -214,6 +215,7 @@ CANNOT = [
     ("inputs.nothing", "no input"),
     ("steps.nothing.outputs.a", "no earlier step"),
     ("needs.nothing.result", "no earlier job"),
+    ("needs.test.result", "does not need"),
     ("secrets.A || secrets.B", "stand alone"),
     ("secrets.A == 'x'", "compared"),
     ("format('{0}', secrets.A)", "stand alone"),
@@ -612,7 +614,7 @@ EDITS = ("", "\n", "  ", "- ", ": ", "{}", "[]", "'", "null", "5", "${{ steps.a.
          "always()", "matrix", "needs: [a]", "&a", "*a", "!x ", "\t", "é", "${{", "}}", "3.10", "true")  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     st.sampled_from(TEXTS),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.sampled_from(EDITS)), max_size=4),

@@ -286,6 +286,8 @@ class Scope:
             raise CannotTranslate("a job's output or result is named")
         if rest[0] not in self.shared.jobs:
             raise CannotTranslate(f"there is no earlier job `{rest[0]}`")
+        if self.job and rest[0] not in self.needs:
+            raise CannotTranslate(f"the job does not need `{rest[0]}`, so GitHub reads nothing there")
         match rest[1:]:
             case ("result",):
                 return self._result(rest[0])

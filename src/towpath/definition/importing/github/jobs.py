@@ -244,7 +244,7 @@ class _Reader:
             f"Line {self._line} of the original:",
             *(f"  {each}" for each in file.original(self._node)),
         ]
-        what = tree.text_at(self._node, "uses")
+        what = (tree.text_at(self._node, "uses") or "").replace(texts.OPEN, "$ {{")
         section.add("task", f"By hand: the job {self._plain_name()}")
         words = why.replace(texts.OPEN, "$ {{")
         section.add(
@@ -281,7 +281,11 @@ class _Reader:
             return Status.SUCCESS, None
         self._scope.line = self._frame.file.line(given)
         found = steps.condition_of(
-            source, self._scope, gate=f"run_{self._new_id}", what=f"the job `{self._name}`"
+            source,
+            self._scope,
+            gate=f"run_{self._new_id}",
+            what=f"the job `{self._name}`",
+            is_lost=self._new_id in self._frame.by_hand,
         )
         self._scope.line = self._line
         return found.status, found.cel
@@ -432,7 +436,8 @@ class _Reader:
 def _without_values(name: str) -> str:
     """A name without its expressions, and without the brackets that hold nothing else."""
     name = re.sub(r"\s*\([^()]*\$\{\{[^()]*\)|\s*\[[^\[\]]*\$\{\{[^\[\]]*\]", "", name)
-    return re.sub(r"\s*\$\{\{.*?\}\}", "", name).strip(" -–—/,:")
+    name = re.sub(r"\s*\$\{\{.*?\}\}", "", name).replace(texts.OPEN, "$ {{")
+    return name.strip(" -–—/,:")
 
 
 def _lacking(term: Term) -> Term:

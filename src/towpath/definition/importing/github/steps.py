@@ -266,7 +266,7 @@ class StepReader:
         """What cannot be translated is done by a person until somebody writes it."""
         line = self._file.line(node)
         section.head = [f"Line {line} of the original:", *(f"  {each}" for each in self._file.original(node))]
-        what = tree.text_at(node, "uses")
+        what = _plain(tree.text_at(node, "uses") or "")
         words = f"what `{what}` did" if what else "what this script did"
         section.add("task", f"By hand: {self._plain_title(node) or words}")
         section.add_some("if", condition)
@@ -288,7 +288,13 @@ class StepReader:
         if given is None or source is None:
             return Status.SUCCESS, None
         self._scope.line = self._file.line(given)
-        found = condition_of(source, self._scope, gate=f"run_{new_id}", what=f"the step `{new_id}`")
+        found = condition_of(
+            source,
+            self._scope,
+            gate=f"run_{new_id}",
+            what=f"the step `{new_id}`",
+            is_lost=new_id in self._by_hand,
+        )
         self._scope.line = self._file.line(node)
         return found.status, found.cel
 
@@ -309,7 +315,7 @@ class StepReader:
             self._scope.shared.notes.changed(
                 self._scope.line, f"the name `{name}` is written without its values: {error}"
             )
-            return re.sub(r"\$\{\{.*?\}\}", "…", name)
+            return _plain(re.sub(r"\$\{\{.*?\}\}", "…", name))
 
     def _shell(self, given: str | None) -> str | list[str]:
         shell = given or self._defaults.shell or "bash"
@@ -413,13 +419,16 @@ class StepReader:
         built.section.replace("run", _script_text(made.text))
 
 
-def condition_of(source: str, scope: Scope, *, gate: str, what: str) -> cel.Condition:
-    """An `if` of ours; one that cannot be said becomes an input that is false until somebody says otherwise."""
+def condition_of(source: str, scope: Scope, *, gate: str, what: str, is_lost: bool = False) -> cel.Condition:
+    """An `if` of ours; one that cannot be said becomes an input that is false until somebody says otherwise.
+
+    With *is_lost*, its translation did not load.
+    """
     try:
         found = cel.condition(source, scope)
-        if found.cel != "false":
+        if found.cel is None or (found.cel != "false" and not is_lost):
             return found
-        why = "the condition never holds"
+        why = "its translation does not load" if is_lost else "the condition never holds"
         status = found.status
     except Refusal as error:
         why, status = str(error), _status_in(source)
