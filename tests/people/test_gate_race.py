@@ -34,6 +34,8 @@ steps:
 """
 ENDS_AS = {"approve": "succeeded", "reject": "rejected", "expire": "failed", "cancel": "cancelled"}
 """How the run ends, by what decided."""
+MIXES = (("approve", "reject", "expire", "cancel"), ("approve", "reject"))
+"""What is said, in turn, in every other round."""
 
 
 class Contest:
@@ -71,7 +73,7 @@ class Contest:
         """Has everybody speak about one run at once; gives what each said, and why it was refused."""
         for process in self._contenders:
             assert process.stdin is not None
-            process.stdin.write(f"{number}\n")
+            process.stdin.write(f"{number} {' '.join(MIXES[number % len(MIXES)])}\n")
             process.stdin.flush()
         heard: list[tuple[str, str]] = []
         for process in self._contenders:

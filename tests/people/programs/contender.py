@@ -1,7 +1,7 @@
-"""One of several processes that all want to decide the same gate: for each run named on its input it says many things at once.
+"""One of several processes that all want to decide the same gate: for each line of its input it says many things at once.
 
-What one says is an approval, a rejection, the end of the time to answer, or a cancellation of the run, in turn; what became of
-each is printed as one JSON line for the whole run.
+A line names a run, and what is said to it in turn: `approve`, `reject`, `expire` (the end of the time to answer) or `cancel`. What
+became of each is printed as one JSON line.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from towpath.errors import TowpathError
 from towpath.settings import Settings
 from towpath.store.contract import RunRow
 
-KINDS = ("approve", "reject", "expire", "cancel")
-
 
 def contend(folder: Path, process: int, threads: int) -> None:
     """Takes runs from the input until it ends."""
@@ -28,30 +26,26 @@ def contend(folder: Path, process: int, threads: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         print("ready", flush=True)
         for line in sys.stdin:
-            row, run = app.run(line.strip())
+            number, *kinds = line.split()
+            row, run = app.run(number)
             asked = run.nodes["go"].question
             asked_at = 0 if asked is None else asked.asked_at  # another process may have decided already
             barrier = threading.Barrier(threads)
+            speakers = range(process * threads, (process + 1) * threads)
             each = [
                 pool.submit(
-                    say, app, row, asked_at, kind_and_user(process * threads + thread, process), barrier
+                    say, app, row, asked_at, kinds[(one + process) % len(kinds)], f"user:u{one}", barrier
                 )
-                for thread in range(threads)
+                for one in speakers
             ]
-            print(json.dumps([one.result() for one in each]), flush=True)
+            print(json.dumps([spoken.result() for spoken in each]), flush=True)
     app.close()
 
 
-def kind_and_user(number: int, process: int) -> tuple[str, str]:
-    """What one of them says, and as whom."""
-    return KINDS[(number + process) % len(KINDS)], f"user:u{number}"
-
-
 def say(
-    app: towpath_app.App, row: RunRow, asked_at: int, who: tuple[str, str], barrier: threading.Barrier
+    app: towpath_app.App, row: RunRow, asked_at: int, kind: str, user: str, barrier: threading.Barrier
 ) -> tuple[str, str]:
     """Says it when all the others of this process are ready; gives what, and why it was refused."""
-    kind, user = who
     said: stimuli.AnyStimulus
     match kind:
         case "expire":
