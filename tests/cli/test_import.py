@@ -84,7 +84,7 @@ REFUSED = [
     (("import", "restart.txt"), exit_codes.USAGE, "--from markdown or --from github"),
     (("import", "nothing.md"), exit_codes.USAGE, "nothing.md"),
     (("import", "empty.md"), exit_codes.REFUSED, "there is nothing to do"),
-    (("import", "restart.md", "--from", "github"), exit_codes.FAILED, "mapping"),
+    (("import", "restart.md", "--from", "github"), exit_codes.FAILED, "restart.md:3:7: error TOW010"),
     (("import", "restart.md", "--assign", "nobody"), exit_codes.FAILED, "nobody"),
     (("import", "ci.yml", "--strict"), exit_codes.FAILED, "some/thing"),
     (("import", "binary.md"), exit_codes.REFUSED, "is not UTF-8"),

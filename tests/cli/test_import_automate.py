@@ -43,7 +43,8 @@ def test_a_step_is_automated_from_its_suggestion(tow: Tow, file: Path) -> None:
     said = tow("automate", "look", "--yes")
 
     assert said.code == exit_codes.OK
-    assert "-    task: Look    # closely\n+    title: Look    # closely\n" in said.out
+    assert "-    task: Look    # closely\n" in said.out
+    assert "+    title: Look    # closely\n" in said.out
     assert file.read_text() == FILE.replace("task:", "title:").replace("assign", "# assign").replace(
         "# run", "run"
     )
@@ -152,7 +153,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 def asked(tow: Tow) -> list[dict[str, str]]:
     """The open questions."""
-    return json.loads(tow("answer", "--json").out or "[]")  # type: ignore[no-any-return]
+    return [json.loads(line) for line in tow("answer", "--json").out.splitlines()]
 
 
 def test_a_runbook_runs_as_a_checklist_and_then_with_a_step_automated(
