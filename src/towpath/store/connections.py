@@ -9,6 +9,7 @@ ours (`checkpoint`) raise.
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SQLITE_VERSION_MIN = (3, 34, 0)
+SWITCH_SECONDS = 5.0
+"""How long a connection waits for another one that switches a new database to the write-ahead log."""
+SWITCH_LOOK_SECONDS = 0.01
 BUSY_SECONDS_MAX = 30.0
 """How long one transaction waits for the other processes' transactions."""
 WAL_BYTES_KEPT_MAX = 64 * 1024 * 1024
@@ -82,9 +86,23 @@ def connect(
     return connection
 
 
+def _write_ahead(connection: sqlite3.Connection) -> str:
+    """Switch to the write-ahead log; while another process does so, SQLite says busy at once and does not wait."""
+    until = time.monotonic() + SWITCH_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(SWITCH_LOOK_SECONDS)
+        else:
+            return str(mode)
+
+
 def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    mode = _write_ahead(connection)
     if mode != "wal":
         raise StoreUnavailable(
             f"the file system of the data folder cannot do write-ahead logging (got {mode!r})",
