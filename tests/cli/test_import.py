@@ -133,3 +133,71 @@ def test_the_projects_people_do_it(tow: Tow, project: Path) -> None:
         ("group:operators",),
     ]
     assert "r.md:2  ✗ the project has no person `eve`" in said.err
+
+
+WHOLE = """\
+name: Whole
+on:
+  push: {branches: [main]}
+  workflow_dispatch:
+    inputs:
+      who: {type: string, default: "a b"}
+      loud: {type: boolean, default: true}
+env: {GREETING: hello}
+jobs:
+  say:
+    runs-on: ubuntu-latest
+    outputs: {text: "${{ steps.one.outputs.the-text }}"}
+    steps:
+      - uses: actions/checkout@v4
+      - id: one
+        run: |
+          echo "the-text=${{ env.GREETING }} ${{ inputs.who }}" >> "$GITHUB_OUTPUT"
+          echo "LATER=from $GITHUB_REF_NAME" >> $GITHUB_ENV
+      - if: inputs.loud && github.event_name == 'workflow_dispatch'
+        run: echo '<${{ steps.one.outputs.the-text }}|' "$LATER>" >> said
+      - if: github.event_name == 'push'
+        run: exit 1
+      - if: always()
+        run: echo always >> said
+  many:
+    needs: say
+    runs-on: ubuntu-latest
+    strategy:
+      max-parallel: 1
+      matrix:
+        n: [1, 2]
+        include: [{n: 2, extra: x}, {n: 3}]
+    steps:
+      - run: echo "${{ matrix.n }}${{ matrix.extra }} ${{ needs.say.outputs.text }} $CI" >> said
+  last:
+    needs: [say, many]
+    if: needs.many.result == 'success'
+    runs-on: ubuntu-latest
+    steps:
+      - run: exit 3
+        continue-on-error: true
+      - run: echo ${{ github.event.nothing }} last >> said
+  failed:
+    if: failure()
+    needs: [last]
+    runs-on: ubuntu-latest
+    steps: [{run: echo failed >> said}]
+"""
+
+
+def test_a_translated_workflow_does_what_the_original_did(tow: Tow, project: Path) -> None:
+    """Outputs, variables, matrix, conditions and jobs of a translated workflow work when it runs."""
+    (project / "whole.yml").write_text(WHOLE)
+    assert tow("import", "whole.yml", "-o", "workflows/whole.yaml", "--strict").code == exit_codes.OK
+    said = tow("run", "whole")
+
+    assert said.code == exit_codes.PARTIAL, said.out + said.err
+    assert (project / "said").read_text().splitlines() == [
+        "<hello a b| from main>",
+        "always",
+        "1 hello a b true",
+        "2x hello a b true",
+        "3 hello a b true",
+        "last",
+    ]
