@@ -98,10 +98,21 @@ def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
-def wait_for(holds: Callable[[], object], *, seconds: float = SECONDS_MAX, what: str = "it") -> None:
-    """Waits for something that another process does."""
+def wait_for(
+    holds: Callable[[], object],
+    *,
+    seconds: float = SECONDS_MAX,
+    what: str = "it",
+    of: subprocess.Popen[str] | None = None,
+) -> None:
+    """Waits for something that another process does; fails at once, with what it said, when that has ended."""
     until = time.monotonic() + seconds
     while not holds():
+        if of is not None and of.poll() is not None and not holds():
+            out, err = of.communicate()
+            pytest.fail(
+                f"{what} did not come; the process ended with {of.returncode}:\n{out[-1500:]}{err[-1500:]}"
+            )
         if time.monotonic() > until:
             pytest.fail(f"{what} did not come within {seconds:g} s")
         time.sleep(0.01)

@@ -94,7 +94,11 @@ def test_a_disk_that_begins_to_fail_stops_the_run_where_it_is(tmp_path: Path) ->
     waits = STEPS.replace("id: b, run: '", "id: b, run: 'until [ -e go ]; do sleep 0.05; done; ")
     place = Place(tmp_path / "one", w=waits)
     running = place.begin("run", "w", "--json")
-    wait_for(lambda: (place.folder / "ledger").exists() and len(place.facts()) == 4, what="the second step")
+    wait_for(
+        lambda: (place.folder / "ledger").exists() and len(place.facts()) == 4,
+        what="the second step",
+        of=running,
+    )
     fails = ("strace", "-f", "-qq", "-o", str(tmp_path / "log"), "-e", "inject=fdatasync,fsync:error=EIO")
     needed("strace")
     with subprocess.Popen([*fails, "-p", str(running.pid)]) as tracer:

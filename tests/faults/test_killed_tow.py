@@ -63,7 +63,7 @@ def test_an_idempotent_step_runs_again_after_a_kill(tmp_path: Path) -> None:
     """Nobody is asked where twice is harmless."""
     place = Place(tmp_path / "project", safe=SAFE)
     killed = place.begin("run", "safe")
-    wait_for(lambda: words(place), what="the step")
+    wait_for(lambda: words(place), what="the step", of=killed)
     kill(killed)
     (place.folder / "go").touch()
     resumed = place.tow("resume")
@@ -75,7 +75,7 @@ def test_a_stopped_owner_is_alive(tmp_path: Path) -> None:
     """A process that only stands still (SIGSTOP) keeps its runs, however long; then it goes on as if nothing had been."""
     place = Place(tmp_path / "project", safe=SAFE)
     owner = place.begin("run", "safe")
-    wait_for(lambda: words(place), what="the step")
+    wait_for(lambda: words(place), what="the step", of=owner)
     os.kill(owner.pid, signal.SIGSTOP)
     try:
         listed = json_lines(place.tow("ps", "--json").stdout)
@@ -95,7 +95,7 @@ def test_of_two_that_resume_one_goes_on(tmp_path: Path) -> None:
     """Two terminals that resume at the same moment: one drives the run, the other is told who does."""
     place = Place(tmp_path / "project", safe=SAFE)
     killed = place.begin("run", "safe")
-    wait_for(lambda: words(place), what="the step")
+    wait_for(lambda: words(place), what="the step", of=killed)
     kill(killed)
     both = [place.begin("resume", "1") for _ in range(2)]
     wait_for(lambda: len(words(place)) == 2, what="the second attempt")
@@ -134,7 +134,7 @@ def test_sigterm_leaves_the_run_to_be_resumed(tmp_path: Path) -> None:
     """SIGTERM ends `tow` in good order: its steps are stopped and the run can be resumed at once."""
     place = Place(tmp_path / "project", safe=SAFE)
     process = place.begin("run", "safe")
-    wait_for(lambda: words(place), what="the step")
+    wait_for(lambda: words(place), what="the step", of=process)
     process.terminate()
     out, err = process.communicate(timeout=15)
     listed = json_lines(place.tow("ps", "--json").stdout)

@@ -43,7 +43,7 @@ def test_a_gigabyte_of_output(script: str, tmp_path: Path) -> None:
     """The memory of `tow` grows by less than 64 MiB, the log stays bounded, and its tail can be read."""
     place = Place(tmp_path / "project", w=STEPS.format(script=script))
     running = place.begin("run", "w", "--json", TOW_SECRET_DB="not-in-the-output")
-    wait_for((place.folder / "ready").exists, what="the first step")
+    wait_for((place.folder / "ready").exists, what="the first step", of=running)
     before = peak_bytes(running.pid)
     peaks = [before]
     (place.folder / "go").touch()

@@ -115,7 +115,7 @@ def test_a_secret_is_in_no_byte_after_a_crash(when: str, tmp_path: Path) -> None
     running = place.begin("run", "w", TOW_SECRET_DB=SECRET)
     logs = place.data / "logs"
     if when == "while it waits":
-        wait_for((place.folder / "ready").exists, what="the step")
+        wait_for((place.folder / "ready").exists, what="the step", of=running)
     else:
         wait_for(
             lambda: logs.exists() and any(path.stat().st_size for path in logs.rglob("*.log")), what="the log"

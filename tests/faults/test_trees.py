@@ -11,7 +11,7 @@ import pytest
 from fault_support import Place, kill, processes_with, wait_for
 
 SECONDS_MAX = 5.0
-STEP_SECONDS = 1.0
+STEP_SECONDS = 3.0
 """The timeout of a step that is to time out."""
 
 STEP = """
@@ -81,10 +81,10 @@ def test_nothing_is_left(how: str, tmp_path: Path) -> None:
 
 def fell(folder: Path, name: str, how: str) -> str:
     """Grows a tree and ends it; returns what is wrong."""
-    place = grown(folder, name, timeout="1s" if how == "timeout" else "1h")
+    place = grown(folder, name, timeout=f"{STEP_SECONDS:g}s" if how == "timeout" else "1h")
     mark = f"tree-{folder.name}-{time.monotonic_ns()}"
     running = place.begin("run", "tree", "-i", f"mark={mark}")
-    wait_for((place.folder / "ready").exists, what="the tree")
+    wait_for((place.folder / "ready").exists, what="the tree", of=running)
     seen = processes_with(f"MARK={mark}")
     began = time.monotonic()
     match how:
