@@ -238,7 +238,20 @@ def test_what_cannot_be_translated_says_why(source: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["", "a b", "a ==", "(a", "'a", "a.", "f(a", "a ^ b", "(" * 60 + "a" + ")" * 60, "!" * 60 + "a"]
+    "source",
+    [
+        "",
+        "a b",
+        "a ==",
+        "(a",
+        "'a",
+        "a.",
+        "f(a",
+        "a ^ b",
+        "(" * 60 + "a" + ")" * 60,
+        "!" * 60 + "a",
+        "a" + " && a" * 500,
+    ],
 )
 def test_what_is_no_expression_is_told(source: str) -> None:
     """A text that GitHub would refuse too is refused, however deep it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,44 @@ def test_deep_lists_stay_text_and_nothing_breaks() -> None:
     workflow_of(made)
 
     assert "level 20" in made.text
+
+
+HOSTILE = [
+    "- a" + " " * 100_000 + "(",
+    "- " + "@a" * 50_000,
+    "- " + "(" * 50_000,
+    "- " + "<" * 50_000 + "a>",
+    "- " + "`" * 50_000,
+    "- " + "[" * 20_000 + "a](b)",
+    "- a\n\n  ```\n  " + " " * 100_000 + "$ x\n  ```\n",
+    "- a\n\n  ```\n  " + "$" * 100_000 + "\n  ```\n",
+    "- a\n\nOwner: " + " ." * 50_000 + "x\n",
+    "> " * 5_000 + "a\n\n- b\n",
+    "- a\n\n" + "|a" * 20_000 + "\n" + "|-" * 20_000 + "\n",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_runbook_costs_no_more_than_its_length(text: str) -> None:
+    """Long runs of blanks, brackets and signs are read in a few seconds at the most."""
+    start = time.perf_counter()
+    workflow_of(made_of(text))
+
+    assert time.perf_counter() - start < 10
+
+
+def test_examples_fit_into_their_project() -> None:
+    """The runbooks among the examples name people that the examples' project has."""
+    project = loader.load_project(EXAMPLES.parent)
+    for file in sorted(EXAMPLES.glob("*.md")):
+        made = import_markdown(
+            file.read_text(encoding="utf-8"),
+            path=file.name,
+            stem=file.stem,
+            assignment=Assignment(people=project.file.people),
+        )
+        assert render_text(loader.check_workflow(made.text, project=project).problems) == ""
+        assert [note.message for note in made.having(Fate.CANNOT) if "project" in note.message] == []
 
 
 def words_lost(text: str, made: Imported) -> list[str]:

@@ -70,6 +70,10 @@ class Draft:
         return 1 + sum(child.count() for child in self.children)
 
 
+OWNER_LINE_CHARS_MAX: Final = 300
+"""A longer paragraph says more than who does it."""
+
+
 # --- who, and how long ----------------------------------------------------------------------------------------------------
 
 _OWNER_WORDS = r"(?:owners?|assignees?|assigned to|responsible|responsibility|done by)"
@@ -94,6 +98,7 @@ class Facts:
 
 def facts_of(text: str) -> Facts:
     """What a sentence such as `Tell support (@anna, 5 min)` says."""
+    text = " ".join(text.split())
     owners: list[str] = []
     takes: str | None = None
     for found in reversed(list(_ASIDE.finditer(text))):
@@ -137,7 +142,8 @@ def _aside(text: str) -> Facts | None:
 
 def owner_line(text: str) -> list[str]:
     """Who a paragraph such as `Owner: platform team` names; nobody where it says something else."""
-    found = _OWNER_LINE.match(text.strip())
+    text = text.strip()
+    found = _OWNER_LINE.match(text) if len(text) <= OWNER_LINE_CHARS_MAX else None
     return principals(found["who"]) if found else []
 
 

@@ -6,6 +6,7 @@ depends on where it stands: `"$HOST"` outside quotes, `$HOST` inside double ones
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ SHELLS: Final = {
     "ps1": "pwsh",
 }
 """Languages of code blocks that can be run, and the `shell` that runs them."""
+PROMPT_LINE_CHARS_MAX: Final = 2_000
+"""A longer line of a code block is no line of a terminal."""
 _PROMPT = re.compile(r"^\s*(?:\[[^\]\n]*\]|[\w.-]+@[\w.:~/-]+)?\s*[$#%]\s+(?=\S)")
 _HERE = re.compile(r"<<(-?)\s*(?:'([^'\n]+)'|\"([^\"\n]+)\"|\\?([A-Za-z_][A-Za-z0-9_]*))")
 
@@ -114,7 +117,8 @@ def begins_a_command(script: str, offset: int) -> bool:
     return bool(is_first) and _places(script)[offset] is Place.BARE
 
 
-def _places(script: str) -> list[Place]:
+@functools.lru_cache(maxsize=16)
+def _places(script: str) -> tuple[Place, ...]:
     """What is around every character; an approximation of the shell's own reading that knows quotes and here-documents."""
     places: list[Place] = []
     position, state = 0, Place.BARE
@@ -138,7 +142,7 @@ def _places(script: str) -> list[Place]:
             state = _after(state, script, position)
         position += width
     places.append(state)
-    return places
+    return tuple(places)
 
 
 def _here_at(script: str, position: int) -> re.Match[str] | None:
@@ -184,15 +188,19 @@ def _here_documents(
     return position
 
 
+def _prompt_of(line: str) -> re.Match[str] | None:
+    return _PROMPT.match(line) if len(line) <= PROMPT_LINE_CHARS_MAX else None
+
+
 def without_prompts(code: str) -> str:
     """The commands of a terminal's transcript: prompts go, and so does what the commands printed."""
     lines = code.splitlines()
-    if not any(_PROMPT.match(line) and not line.lstrip().startswith("# ") for line in lines):
+    if not any(_prompt_of(line) and not line.lstrip().startswith("# ") for line in lines):
         return code
     kept: list[str] = []
     goes_on = False
     for line in lines:
-        found = _PROMPT.match(line)
+        found = _prompt_of(line)
         if found and not (goes_on and line.lstrip().startswith("#")):
             kept.append(line[found.end() :])
         elif goes_on:

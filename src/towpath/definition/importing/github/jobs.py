@@ -272,7 +272,7 @@ class _Reader:
             return _without_values(name) or None
 
     def _plain_name(self) -> str:
-        return _without_values(tree.text_at(self._node, "name") or "") or self._name
+        return _without_values(tree.text_at(self._node, "name") or "") or _without_values(self._name)
 
     def _condition(self) -> tuple[Status, str | None]:
         given = tree.value(self._node, "if")

@@ -364,7 +364,7 @@ class StepReader:
 
     def _finish_task(self, built: Built) -> None:
         form = {
-            new: {"type": "string", "required": True, "title": name}
+            new: {"type": "string", "required": True, "title": _plain(name)}
             for name, new in built.seen.outputs.items()
         }
         built.section.add_some("form", form)

@@ -10,6 +10,8 @@ from typing import Final, TypeAlias
 DEPTH_MAX: Final = 40
 """Brackets and operators inside each other."""
 EXPRESSION_CHARS_MAX: Final = 4_096
+SIGNS_MAX: Final = 200
+"""Signs, brackets and dots of one expression."""
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>-?(?:0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?))"
     r"|'(?P<text>(?:[^']|'')*)'"
@@ -113,6 +115,7 @@ class _Parser:
     def __init__(self, source: str) -> None:
         self._source = source
         self._position = 0
+        self._signs = 0
         self.kind = self.text = self.sign = ""
         self._step()
 
@@ -128,6 +131,9 @@ class _Parser:
         self.kind = found.lastgroup or ""
         self.text = found[self.kind]
         self.sign = self.text if self.kind == "sign" else ""
+        self._signs += bool(self.sign)
+        if self._signs > SIGNS_MAX:
+            raise NotAnExpression("it is too long")
 
     def _take(self, sign: str) -> None:
         if self.sign != sign:
