@@ -15,7 +15,8 @@ import rig
 from rig import Figure
 
 from towpath import app, settings
-from towpath.store.contract import RunFilter, RunRow
+from towpath.people import inbox
+from towpath.store.contract import AskingRun, RunFilter, RunRow
 
 ROUNDS = 7
 SEQUENTIAL_STEPS = 500
@@ -198,6 +199,89 @@ def waiting() -> list[Figure]:
     return asyncio.run(measure())
 
 
+def gates() -> list[Figure]:
+    """Open gates cost next to nothing, and an inbox reads them without an engine and without folding a run."""
+    text = (
+        "name: gate\nsteps:\n  - id: go_live\n    approve: Release to production?\n"
+        "    who: [group:release_managers]\n    quorum: 2\n    show: {scan: {critical: 0}}\n"
+        "    answer_within: 3d\n    if_unanswered: reject\n    remind: 1d\n"
+        "    escalate: [{after: 4h, to: [group:team_leads]}]\n"
+    )
+    people = (
+        "name: gates\npeople:\n  users: {anna: {}, ben: {}, carl: {}}\n"
+        "  groups: {release_managers: ['user:anna', 'user:ben'], team_leads: ['user:carl']}\n"
+    )
+
+    async def measure() -> tuple[float, float, float]:
+        with rig.folder() as project:
+            (project / "towpath.yaml").write_text(people)
+            async with rig.engine(project) as (built, made):
+                wanted = rig.request(built, text)
+                for _ in range(300):
+                    await made.start(wanted)
+                gc.collect()
+                before = rig.resident_bytes()
+                for _ in range(WAITING_RUNS // 500):
+                    await asyncio.gather(*(made.start(wanted) for _ in range(500)))
+                gc.collect()
+                grown = rig.resident_bytes() - before
+                listing, looking = [], []
+                for _ in range(ROUNDS):
+                    began = time.perf_counter()
+                    asking = _asking(built)
+                    listing.append(time.perf_counter() - began)
+                    found = inbox.look(
+                        asking,
+                        directory=built.desk.directory,
+                        person="anna",
+                        at=built.now(),
+                        wanted=_FIRST_PAGE,
+                    )
+                    looking.append(time.perf_counter() - began)
+                assert (len(asking), len(found.items) + found.left_out) == (WAITING_RUNS + 300,) * 2
+        return grown, rig.median(listing), rig.median(looking)
+
+    grown, listing, looking = asyncio.run(measure())
+    count = f"{WAITING_RUNS + 300:,} open gates"
+    return [
+        Figure(
+            what="memory of an open gate",
+            value=grown / WAITING_RUNS / 1024,
+            unit="KiB",
+            limit=4,
+            at_least=False,
+            note=f"{WAITING_RUNS:,} approvals with reminders and a rung; growth of the resident memory",
+        ),
+        Figure(
+            what=f"listing {count}",
+            value=listing * 1000,
+            unit="ms",
+            limit=100,
+            at_least=False,
+            note="read page by page, every question with who, until when and what was said",
+        ),
+        Figure(
+            what=f"the inbox of one person among {count}",
+            value=looking * 1000,
+            unit="ms",
+            limit=1_000,
+            at_least=False,
+            note="the same, and who may answer, judged and sorted; the first 20 in full",
+        ),
+    ]
+
+
+def _asking(built: app.App) -> list[AskingRun]:
+    """Every run that asks something, page by page."""
+    found: list[AskingRun] = []
+    while page := built.reader.open_questions(after=found[-1].number if found else None):
+        found.extend(page)
+    return found
+
+
+_FIRST_PAGE = inbox.Wanted(items_max=20)
+
+
 def recovery() -> list[Figure]:
     """After a crash: folding what is open, until every run is driven again."""
     steps = (EVENTS_OF_A_RUN - 4) // 2
@@ -278,6 +362,7 @@ CASES: dict[str, Callable[[], list[Figure]]] = {
     "each": each,
     "shell": shell,
     "waiting": waiting,
+    "gates": gates,
     "recovery": recovery,
     "start_up": start_up,
 }

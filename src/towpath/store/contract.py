@@ -209,8 +209,7 @@ class RunRow:
         return self.summary.ended_at is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskingRun:
+class AskingRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An open run that asks people something, as the list of questions needs it."""
 
     number: RunNumber
