@@ -385,7 +385,7 @@ def _private_folder(data: DataFolder) -> Path:
 
     digest = hashlib.sha256(os.fsencode(data.root.resolve())).hexdigest()[:_PRIVATE_DIGEST_CHARS]
     folder = MEMORY / f"towpath-{os.getuid()}-{digest}"
-    is_usable = os.access(MEMORY, os.W_OK | os.X_OK) and (not folder.exists() or is_ours_alone(folder))
+    is_usable = os.access(MEMORY, os.W_OK | os.X_OK) and is_ours_alone(folder)
     return folder if is_usable else data.workspaces
 
 

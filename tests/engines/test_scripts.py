@@ -247,6 +247,46 @@ async def test_nothing_of_an_attempt_stays_in_the_data_folder(bench: Bench) -> N
     assert left == []
 
 
+async def test_what_is_private_is_in_memory_and_nobody_elses(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`$TOW_OUTPUT` stands in a folder that only this user may enter, in memory; in the data folder where somebody else's is in the way."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr("towpath.app.MEMORY", memory)
+    found = []
+    for mode in (0o700, 0o777):
+        for one in memory.iterdir():
+            one.chmod(mode)
+        async with embedded(home) as bench:
+            run = await script(
+                bench, 'stat -c %a "$(dirname "$(dirname "$TOW_OUTPUT")")"; dirname "$TOW_OUTPUT"'
+            )
+            rights, place = (run.nodes["a"].outputs or {})["stdout"].split()
+            found.append((rights, Path(place).is_relative_to(memory)))
+        next(memory.iterdir(), None) or (memory / bench.engine.performer.tools.private.name).mkdir(0o700)  # type: ignore[attr-defined] # inside
+
+    assert found == [("700", True), ("700", False)]
+
+
+async def test_a_process_that_ends_takes_nothing_from_another(home: Home) -> None:
+    """An engine that closes leaves alone what the steps of another process of the same data folder use."""
+    home.write(
+        "one",
+        "steps: [{id: a, run: 'touch began; until [ -e go ]; do sleep 0.01; done; echo x=1 >> $TOW_OUTPUT', outputs: [x]}]",
+    )
+    async with embedded(home) as owner:
+        run = await owner.start("one")
+        await until((home.folder / "began").exists)
+        async with embedded(home) as other:
+            home.write("two", "steps: [{id: a, run: 'true'}]")
+            await other.run("two")
+        (home.folder / "go").touch()
+        ended = await owner.to_end(run)
+
+    assert (ended.status, (ended.nodes["a"].outputs or {}).get("x")) == ("succeeded", "1")
+
+
 # ---- ending -------------------------------------------------------------------------------------------------
 
 

@@ -68,9 +68,11 @@ class HandClock:
         return self._now
 
     def call_at(self, due: Micros, act: Callable[[], None]) -> Timer:
-        """Keeps the call until the hand has passed *due*."""
+        """Keeps the call until the hand has passed *due*; what is due already is called soon."""
         timer = _HandTimer(act)
         heapq.heappush(self._calls, (due, next(self._order), timer))
+        if due <= self._now:
+            asyncio.get_running_loop().call_soon(self.wind, 0.0)
         return timer
 
     def wind(self, seconds: float) -> None:

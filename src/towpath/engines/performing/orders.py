@@ -77,5 +77,8 @@ class AttemptLog:
 
 def is_ours_alone(folder: FilePath) -> bool:
     """Whether a folder is a real one that this user owns and nobody else may enter."""
-    found = folder.lstat()
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return True  # there is none: nobody else's is in the way
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077

@@ -58,6 +58,8 @@ class Performer:
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
+        self.homes: set[FilePath] = set()
+        """Folders of runs that were made here and may be empty when this process ends."""
 
     def perform_now(self, order: Order, *, at: Now) -> StepEnded | None:
         """Performs an instant action at once; None for everything that needs time."""
@@ -101,6 +103,7 @@ class Performer:
 
     def clear(self, run: RunId) -> None:
         """Removes what attempts have left of a run, but for a workspace of its own."""
+        self.homes.discard(self.tools.private / run)
         for folder in {self.tools.private / run, self.tools.workspaces / run}:
             try:
                 folder.rmdir()
@@ -118,8 +121,12 @@ class Performer:
         """Ends what still runs."""
         await self.tools.processes.close()
         self.tools.logs.close()
+        for home in self.homes:
+            with contextlib.suppress(OSError):
+                home.rmdir()
         if self.tools.private != self.tools.workspaces:
-            _remove_what_is_empty(self.tools.private)
+            with contextlib.suppress(OSError):  # another process may use it
+                self.tools.private.rmdir()
 
     async def _perform(self, order: Order, log: AttemptLog) -> Ending:
         self._check_labels(order)
@@ -156,15 +163,6 @@ class Performer:
             done=ending.done,
             is_complete=ending.is_complete,
         )
-
-
-def _remove_what_is_empty(folder: FilePath) -> None:
-    """Removes a folder of folders as far as nothing is in them: another process may still use the others."""
-    with contextlib.suppress(OSError):
-        for below in folder.iterdir():
-            with contextlib.suppress(OSError):
-                below.rmdir()
-        folder.rmdir()
 
 
 def _remove_all_but(folder: FilePath, kept: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from towpath.core.run import Error, Json
 from towpath.definition import model
 from towpath.engines.performing.orders import WORKSPACE, Ending, is_ours_alone
-from towpath.errors import Refused, StepError
+from towpath.errors import Refused, StepError, StoreUnavailable
 from towpath.steps.processes import (
     Container,
     EndedBy,
@@ -38,6 +38,7 @@ MESSAGE_CHARS_MAX = 500
 NOT_DONE = 1
 """The exit code by which a check says that the step is not done yet."""
 SUMMARY_NAME = "summary.md"
+MAKE_TRIES = 10
 _PATH_DIGEST_CHARS = 12
 
 
@@ -199,21 +200,26 @@ def attempt_folder(performer: Performer, order: Order) -> FilePath:
     digest = hashlib.sha256(command.path.encode()).hexdigest()[:_PATH_DIGEST_CHARS]
     home = performer.tools.private / order.run
     folder = home / f"{digest}-{command.attempt}-{command.stage}"
-    try:
-        home.mkdir(mode=0o700)
-    except FileNotFoundError:
-        _make_private(performer.tools.private)
-        home.mkdir(mode=0o700)
-    except FileExistsError:
-        if folder.exists():
-            _clear(folder)
+    if home not in performer.homes:
+        _make_home(performer.tools.private, home)
+        performer.homes.add(home)
+    if folder.exists():
+        _clear(folder)
     return folder
 
 
-def _make_private(folder: FilePath) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if not is_ours_alone(folder):
-        raise Refused(f"{folder} belongs to somebody else", help="Remove it, or run `tow` as its owner.")
+def _make_home(private: FilePath, home: FilePath) -> None:
+    """Makes the folder of a run, and the one that holds it: another process that ends may remove that meanwhile."""
+    for _ in range(MAKE_TRIES):
+        try:
+            home.mkdir(mode=0o700, exist_ok=True)
+        except FileNotFoundError:
+            private.mkdir(mode=0o700, exist_ok=True)
+            continue
+        if not is_ours_alone(private):
+            raise Refused(f"{private} belongs to somebody else", help="Remove it, or run `tow` as its owner.")
+        return
+    raise StoreUnavailable(f"cannot make the folder {home}", help="See whether something removes it again.")
 
 
 def _clear(folder: FilePath) -> None:
