@@ -433,3 +433,21 @@ async def test_one_broken_run_does_not_keep_the_others_from_going_on(
 
     assert (count, ended) == (2, ["succeeded", "succeeded"])
     assert "run=2" in caplog.text
+
+
+async def test_what_a_dead_process_left_of_ended_runs_is_removed(home: Home) -> None:
+    """A process that begins removes the private folders of runs that are over, and of no other."""
+    home.write("one", "steps: [{id: a, uses: stage.now}]")
+    home.write("ask", 'steps: [{id: q, approve: "Go?", who: ["group:team"]}]')
+    async with embedded(home) as owner:
+        over = await owner.run("one")
+        open_run = owner.state(await owner.start("ask"))
+        private = owner.engine.performer.tools.private  # type: ignore[attr-defined] # looks inside
+        for run in (over, open_run):
+            (private / run.id).mkdir(parents=True)
+            (private / run.id / "0-1-main.output").write_text("x=1")
+        async with embedded(home):
+            left = [folder.name for folder in private.iterdir()]
+        owner.engine.performer.clear(open_run.id)  # type: ignore[attr-defined] # as above
+
+    assert left == [open_run.id]

@@ -32,10 +32,15 @@ def needed(program: str) -> str:
     return found
 
 
+PLACES: list[Place] = []
+"""The places of the test that runs: what was killed on them has left things in memory."""
+
+
 class Place:
     """A project folder, with its data folder inside or elsewhere, and `tow` on it."""
 
     def __init__(self, folder: Path, *, data: Path | None = None, **workflows: str) -> None:
+        PLACES.append(self)
         self.folder = folder
         self.data = data or folder / ".towpath"
         (folder / "workflows").mkdir(parents=True)

@@ -94,7 +94,7 @@ def judged(place: Place, command: str, name: str) -> tuple[int, str, float]:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
-            preexec_fn=limited,  # noqa: PLW1509 - no other thread is there
+            preexec_fn=limited,
         )
         _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

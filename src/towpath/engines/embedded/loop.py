@@ -144,9 +144,16 @@ class EmbeddedEngine:
         self._timers = Timers(self.clock, self._timer_due)
         self.mailroom = Mailroom(self)
         self.mailroom.open()
+        self.performer.tidy(self._is_open)
         if self._beside is not None:
             await self._companions.enter_async_context(self._beside(self.owner))
         return self
+
+    def _is_open(self, run_id: RunId) -> bool:
+        try:
+            return self.store.reader.run(run_id).is_open
+        except (NotFound, Refused):
+            return False
 
     async def __aexit__(self, *_: object) -> None:
         """Stops gracefully: attempts are ended and left as interrupted, and every run can be resumed."""

@@ -112,6 +112,13 @@ class Performer:
             except OSError:
                 _remove_all_but(folder, WORKSPACE)
 
+    def tidy(self, is_open: Callable[[RunId], bool]) -> None:
+        """Removes what dead processes have left of runs that are over."""
+        with contextlib.suppress(FileNotFoundError):
+            for folder in self.tools.private.iterdir():
+                if not is_open(RunId(folder.name)):
+                    self.clear(RunId(folder.name))
+
     def hold(self, lock: int | None) -> None:
         """Keeps the lock of this process until the last of its steps is dead, however the process ends."""
         if lock is not None:
