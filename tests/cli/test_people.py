@@ -304,6 +304,10 @@ def test_a_question_of_a_run_that_nobody_drives(tow: Tow, spawn: Spawn) -> None:
     until_asked(tow, "go_live")
     owner.send_signal(signal.SIGKILL)
     owner.wait(timeout=PATIENCE_SECONDS)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while inbox(tow, "anna")[0]["owner_life"] != "dead":
+        assert time.monotonic() < end, "what a killed process leaves behind dies a moment after it"
+        time.sleep(0.05)
 
     (item,) = inbox(tow, "anna")
     shown = tow("inbox", "--as", "anna").out
