@@ -117,6 +117,7 @@ def test_three_people_at_three_terminals(tow: Tow, spawn: Spawn) -> None:
     again = as_user("anna", "approve", "1")
     second = as_user("ben", "approve", "1")
     late = as_user("carl", "approve", "1", "go_live")
+    by_answer = as_user("carl", "answer", "1", "go_live", "approve")
     without_step = as_user("carl", "reject", "1", "--comment", "wait")
 
     assert [requester[0], editor[0], stranger[0]] == [exit_codes.REFUSED] * 3
@@ -129,7 +130,7 @@ def test_three_people_at_three_terminals(tow: Tow, spawn: Spawn) -> None:
     )
     assert (again[0], "answered it already" in again[2]) == (exit_codes.REFUSED, True)
     assert second[:2] == (exit_codes.OK, "run 1: go_live — approved by ben; the run goes on\n")
-    for code, _, said in (late, without_step):
+    for code, _, said in (late, by_answer, without_step):
         assert code == exit_codes.REFUSED
         assert "go_live of run 1: decided by anna and ben at " in said
         assert ": approved" in said

@@ -69,13 +69,13 @@ def command(
     if as_json:
         return _as_json(row, asking)
     path, choice = _parsed(asking, words, flags)
-    node = _node(folded, asking, path, row)
+    node = _node(app, folded, asking, path, row)
     if node is None:
         return _list_of(session, app, row, folded)
-    said = _said(session, app, node, choice, comment=comment, form=form, by=by)
+    said = _said(session, app, folded, node, choice, comment=comment, form=form, by=by)
     if said is None:
         return exit_codes.WAITING
-    _tell(app, row, said)
+    _tell(app, row, folded, node, said)
     session.out.say(
         f"run {row.number}: ", (said.path, "name"), f" — {said.decision.replace('_', ' ')}, says {said.by}"
     )
@@ -98,13 +98,15 @@ def _is_at(node: Node, path: Path) -> bool:
     return node.path == path or node.path.endswith(f"/{path}")
 
 
-def _node(run: Run, asking: list[Node], path: Path | None, row: RunRow) -> Node | None:
+def _node(app: App, run: Run, asking: list[Node], path: Path | None, row: RunRow) -> Node | None:
     """The node that is meant; None where several ask and none was named."""
+    from towpath.cli import deciding
     from towpath.errors import NotFound, Refused
 
     if path is not None:
         found = [node for node in asking if _is_at(node, path)]
         if len(found) != 1:
+            deciding.tell_late(app, row, path)
             known = ", ".join(node.path for node in asking) or "nothing"
             raise NotFound(f"run {row.number} asks nothing at {path!r}", help=f"it asks at: {known}")
         return found[0]
@@ -122,6 +124,7 @@ def _node(run: Run, asking: list[Node], path: Path | None, row: RunRow) -> Node 
 def _said(
     session: Session,
     app: App,
+    run: Run,
     node: Node,
     choice: str | None,
     *,
@@ -129,7 +132,7 @@ def _said(
     form: tuple[str, ...],
     by: str | None,
 ) -> Said | None:
-    from towpath.cli import membership, values
+    from towpath.cli import values
     from towpath.cli.watching.asking import Said
 
     question = node.question
@@ -138,8 +141,7 @@ def _said(
     if choice is None:
         if not session.is_interactive:
             raise click.UsageError(f"say what the answer is; one of: {', '.join(question.choices)}")
-        return _dialogue(session, app, node, actor=actor)
-    membership.check(app.project.file.people, question.who, actor)
+        return _dialogue(session, app, run, node, actor=actor)
     given = values.pairs(form, option="--form")
     fields = _form(question, given) if choice in ("approve", "done") else {}
     return Said(
@@ -158,23 +160,30 @@ def _form(question: Question, given: Mapping[str, str]) -> dict[str, Json]:
     return complete_inputs(declared, given, is_text=True)
 
 
-def _dialogue(session: Session, app: App, node: Node, *, actor: str) -> Said | None:
+def _dialogue(session: Session, app: App, run: Run, node: Node, *, actor: str) -> Said | None:
+    from towpath.cli import membership
     from towpath.cli.watching.asking import Dialogue
     from towpath.cli.watching.terminal import Keyboard, quiet_keyboard
 
     with quiet_keyboard():
-        dialogue = Dialogue(Keyboard(session.out), app.project.file.people, actor=actor)
+        dialogue = Dialogue(
+            Keyboard(session.out),
+            actor=actor,
+            refusal=lambda says, who: membership.refusal(app, run, node, says=says, actor=who),
+        )
         try:
             return asyncio.run(dialogue.ask(node, now=app.now()))
         except EOFError:
             return None
 
 
-def _tell(app: App, row: RunRow, said: Said) -> None:
+def _tell(app: App, row: RunRow, run: Run, node: Node, said: Said) -> None:
+    from towpath.cli import deciding
     from towpath.core import stimuli
 
-    app.tell(
-        row,
+    deciding.tell(
+        app,
+        deciding.Asked(row=row, run=run, node=node),
         stimuli.Answered(
             at=app.now(),
             path=said.path,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from towpath.cli import exit_codes, values
+from towpath.cli import exit_codes, membership, values
 from towpath.cli.session import Session
 from towpath.cli.views import questions, waits, words
 from towpath.cli.views.lines import line, safe
@@ -95,7 +95,7 @@ def _named(app: App, row: RunRow, asking: list[Node], step: str) -> Node:
         return found[0]
     if found:
         raise Refused(f"run {row.number} asks at several places that end in {step}", help=_listed(found))
-    _tell_late(app, row, step)
+    tell_late(app, row, step)
     known = f"it asks at: {_listed(asking)}" if asking else f"`tow show {row.number}` tells what it waits for"
     raise NotFound(f"run {row.number} asks nothing at {step!r}", help=known)
 
@@ -104,7 +104,7 @@ def _only(app: App, row: RunRow, run: Run, asking: list[Node], says: str, actor:
     """The only question that takes this answer; where several do, the only one that the person may give it to."""
     fitting = [node for node in asking if _takes(node, says)]
     if len(fitting) > 1:
-        allowed = [node for node in fitting if _may(app, run, node, says, actor)]
+        allowed = [node for node in fitting if not membership.refusal(app, run, node, says=says, actor=actor)]
         fitting = allowed or fitting
     if len(fitting) == 1:
         return fitting[0]
@@ -113,7 +113,7 @@ def _only(app: App, row: RunRow, run: Run, asking: list[Node], says: str, actor:
         raise Refused(
             f"run {row.number} asks {len(fitting)} things that this could answer; name the step", help=listed
         )
-    _tell_late(app, row, None, says=says)
+    tell_late(app, row, None, says=says)
     if asking:
         return asking[0]
     if run.has_ended:
@@ -124,16 +124,6 @@ def _only(app: App, row: RunRow, run: Run, asking: list[Node], says: str, actor:
 def _takes(node: Node, says: str) -> bool:
     assert node.question is not None, f"{node.path} asks nothing"
     return says in node.question.choices or says in _SAYINGS
-
-
-def _may(app: App, run: Run, node: Node, says: str, actor: str) -> bool:
-    return isinstance(_verdict(app, run, node, says, actor), authority.Allow)
-
-
-def _verdict(app: App, run: Run, node: Node, says: str, actor: str) -> authority.Verdict:
-    assert node.question is not None, f"{node.path} asks nothing"
-    case = authority.case_of(run, node, app.desk.calendar(node.question.hours))
-    return authority.judge(app.desk.directory, case, by=actor, says=says, at=app.now())
 
 
 def _is_at(path: Path, step: str) -> bool:
@@ -156,7 +146,7 @@ def _words(says: str) -> str:
 
 def check(app: App, asked: Asked, *, says: str, actor: str) -> None:
     """Raises Refused where the person may not say this; for what the owner of the run does not judge itself."""
-    verdict = _verdict(app, asked.run, asked.node, says, actor)
+    verdict = membership.judged(app, asked.run, asked.node, says=says, actor=actor)
     if isinstance(verdict, authority.Deny):
         raise Refused(verdict.reason, help=verdict.help)
 
@@ -172,7 +162,7 @@ def tell(app: App, asked: Asked, stimulus: stimuli.AnyStimulus) -> None:
         row, run = app.run(str(asked.row.number))
         node = run.nodes.get(asked.node.path)
         if node is None or node.status != "asking" or node.question is None:
-            _tell_late(app, row, asked.node.path)
+            tell_late(app, row, asked.node.path)
         raise
 
 
@@ -303,7 +293,7 @@ def _missing(outlook: authority.Outlook) -> str:
     return f"{outlook.needed} more needed, from: {who}"
 
 
-def _tell_late(app: App, row: RunRow, step: str | None, *, says: str = "") -> None:
+def tell_late(app: App, row: RunRow, step: str | None, *, says: str = "") -> None:
     """Raises Refused with who decided the question at *step*, or the latest that took *says*; nothing where there was none."""
     found = decided.histories(fact for _, fact in app.events(row))
     over = [

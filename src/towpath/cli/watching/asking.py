@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from towpath.cli import membership
 from towpath.cli.views import summary, waits, words
 from towpath.cli.views.lines import Line, Screen, Span, first_line, line, safe, wrap
 from towpath.cli.watching.terminal import Keyboard
 from towpath.core.run import Json, Micros, Node, Path, Question
 from towpath.definition.inputs import from_text, problems_of
 from towpath.definition.model import Input
-from towpath.definition.project import People
-from towpath.errors import Refused
 
 LATER = "later"
+Refusal: TypeAlias = Callable[[str, str], str]
+"""Why somebody may not give an answer: the choice and the actor; empty where they may."""
 _EXPLAINED: Mapping[tuple[str, str], str] = {
     ("failure", "retry"): "run the step again",
     ("failure", "skip"): "pass over it and go on",
@@ -105,9 +105,9 @@ def choices_line(choices: Sequence[str]) -> Line:
 class Dialogue:
     """Asks a person everything that an answer needs."""
 
-    def __init__(self, keyboard: Keyboard, people: People, *, actor: str) -> None:
+    def __init__(self, keyboard: Keyboard, *, actor: str, refusal: Refusal) -> None:
         self._keyboard = keyboard
-        self._people = people
+        self._refusal = refusal
         self._actor = actor
 
     async def ask(self, node: Node, *, now: Micros) -> Said | None:
@@ -120,7 +120,7 @@ class Dialogue:
         decision = await self._decision(question)
         if decision is None:
             return None
-        actor = await self._who(question)
+        actor = await self._who(decision)
         if actor is None:
             return None
         form: dict[str, Json] = {}
@@ -155,19 +155,15 @@ class Dialogue:
                 return decision
             self._keyboard.screen.say(("  type one of: ", "warn"), ", ".join(choices))
 
-    async def _who(self, question: Question) -> str | None:
+    async def _who(self, decision: str) -> str | None:
         actor = self._actor
-        while True:
-            try:
-                membership.check(self._people, question.who, actor)
-            except Refused as refused:
-                self._keyboard.screen.say(("  ", "warn"), (safe(refused.message), "warn"))
-            else:
-                return actor
+        while refused := self._refusal(decision, actor):
+            self._keyboard.screen.say(("  ", "warn"), (safe(refused), "warn"))
             typed = await self._keyboard.ask(line(("❯ ", "ask"), "who are you? ", ("(empty: later)", "dim")))
             if not typed:
                 return None
             actor = typed if ":" in typed else f"user:{typed}"
+        return actor
 
     async def _form(self, question: Question) -> dict[str, Json]:
         found: dict[str, Json] = {}

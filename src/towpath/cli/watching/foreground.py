@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from towpath.cli import diary, exit_codes, failures
+from towpath.cli import diary, exit_codes, failures, membership
 from towpath.cli.session import Session
 from towpath.cli.views.lines import line
-from towpath.cli.watching.asking import Dialogue, Said, chosen
+from towpath.cli.watching.asking import Dialogue, Refusal, Said, chosen
 from towpath.cli.watching.tails import Tails
 from towpath.cli.watching.terminal import Keyboard, quiet_keyboard
 from towpath.cli.watching.views import JsonView, LiveView, PlainView, View
@@ -288,8 +288,11 @@ class Foreground:
             self._asked = node
             self._view.tick(self._app.now())
             self._view.pause()
-            dialogue = Dialogue(self._keyboard, self._app.project.file.people, actor=self._manner.actor)
+            dialogue = Dialogue(self._keyboard, actor=self._manner.actor, refusal=self._refusal_of(run, node))
             self._dialogue = asyncio.create_task(dialogue.ask(node, now=self._app.now()))
+
+    def _refusal_of(self, run: Run, node: Node) -> Refusal:
+        return lambda says, actor: membership.refusal(self._app, run, node, says=says, actor=actor)
 
     def _is_to_be_asked(self, node: Node) -> bool:
         """Whether the person has not put the question off; once the run is cancelled, only rollbacks ask."""
