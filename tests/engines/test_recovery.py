@@ -443,8 +443,9 @@ async def test_what_a_dead_process_left_of_ended_runs_is_removed(home: Home) -> 
         over = await owner.run("one")
         open_run = owner.state(await owner.start("ask"))
         private = owner.engine.performer.tools.private  # type: ignore[attr-defined] # looks inside
+        private.mkdir(mode=0o700, exist_ok=True)
         for run in (over, open_run):
-            (private / run.id).mkdir(parents=True)
+            (private / run.id).mkdir()
             (private / run.id / "0-1-main.output").write_text("x=1")
         async with embedded(home):
             left = [folder.name for folder in private.iterdir()]
