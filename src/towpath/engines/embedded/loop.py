@@ -131,6 +131,8 @@ class EmbeddedEngine:
         self.is_closing = False
         self._failure: Exception | None = None
         self._idle: asyncio.Future[None] | None = None
+        self._awaited: dict[RunNumber, list[asyncio.Future[Run]]] = {}
+        """Who waits for the end of which run."""
 
     # ---- opening and closing ---------------------------------------------------------------------------------------
 
@@ -232,11 +234,10 @@ class EmbeddedEngine:
         row = self.store.reader.run(run)
         if row.summary.ended_at is not None:
             return history.load_run(self.store.reader, row, self.plans)
-        last: Run | None = None
-        async for step in self.watch(run):
-            last = step.run
-        assert last is not None, "a watch begins with the run as it is"
-        return last
+        self.drive(run)
+        ended: asyncio.Future[Run] = self._loop.create_future()
+        self._awaited.setdefault(run, []).append(ended)
+        return await ended
 
     async def until_idle(self) -> None:
         """Waits until no run of this engine performs anything: each has ended or waits."""
@@ -421,6 +422,9 @@ class EmbeddedEngine:
         self._resident.pop(drive.number, None)
         for queue in drive.watchers:
             queue.put_nowait(error)
+        for awaited in self._awaited.pop(drive.number, ()):
+            if not awaited.done():
+                awaited.set_exception(error)
         self.attempts.drop(drive.number)
 
     def poisoned(self, number: RunNumber, by: str, error: Exception) -> None:
@@ -518,6 +522,9 @@ class EmbeddedEngine:
         self._resident.pop(drive.number, None)
         self.queues.remove(drive.number)
         self.performer.run_ended(drive.number, run.id)
+        for awaited in self._awaited.pop(drive.number, ()):
+            if not awaited.done():
+                awaited.set_result(run)
         self.children.tell_parent(run)
         if run.group is not None:
             self.queues.look()

@@ -92,7 +92,9 @@ class Mailroom:
             if error is not None:
                 self._refuse(message, error)
 
-        if isinstance(stimulus, stimuli.Answered):
+        if isinstance(stimulus, stimuli.Answered) and engine.questions.shows_files(
+            message.run, stimulus.path
+        ):
             engine.spawn(self._answer(message.run, stimulus, on_settled, accepted))
         else:
             engine.tell_soon(message.run, stimulus, on_settled, took=(accepted,))

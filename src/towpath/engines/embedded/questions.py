@@ -111,6 +111,13 @@ class Questions:
         """An emergency start leaves a review behind, once; it is asked for again after a restart."""
         await self._engine.start(self._people.review_of(number, run))
 
+    def shows_files(self, number: RunNumber, path: Path) -> bool:
+        """Whether the question at *path* shows files, which have to be read again before an answer counts."""
+        if not self._engine.owns(number):
+            return False
+        node = self._engine.drive(number).run.nodes.get(path)
+        return node is not None and node.question is not None and bool(node.question.files)
+
     async def refresh_evidence(self, number: RunNumber, path: Path) -> None:
         """Reads the files that a question shows again, before somebody answers it."""
         drive = self._engine.drive(number)
