@@ -20,9 +20,8 @@ def test_a_kill_at_any_point_loses_nothing_and_repeats_only_what_was_on_its_way(
     outcomes = [json.loads(line) for line in output if line.startswith("{")]
 
     assert len(outcomes) == len(died_at) + 1
-    # Lanes take turns in no fixed order, so the points are not quite the same each time.
-    assert Counter(died_at)["COMMIT"] >= 5
-    assert {"before sending", "after sending", "INSERT", "UPDATE"} <= set(died_at)
+    # Lanes take turns in no fixed order and share a commit when they meet: how many points there are differs each time.
+    assert {"before sending", "after sending", "INSERT", "UPDATE", "COMMIT"} <= set(died_at)
     repeated = []
     for point, outcome in enumerate(outcomes):
         assert outcome["rows"] == [
