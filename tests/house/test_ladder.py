@@ -35,10 +35,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "settings": (*BELOW_6, "app", "testing"),
     "app": (*BELOW_6, "settings", "testing"),
     "testing": (*BELOW_6, "settings", "app"),
+    "trials": (*BELOW_6, "settings"),
     # floor 8
     "server": (*BELOW_6, "settings", "app"),
     # floor 9
-    "cli": (*BELOW_6, "settings", "app", "testing", "server"),
+    "cli": (*BELOW_6, "settings", "app", "testing", "trials", "server"),
     "__main__": ("cli",),  # `python -m towpath`
     # the package itself hands out public names
     "": (*BELOW_6, "settings", "app", "testing"),

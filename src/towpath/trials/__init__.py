@@ -1,0 +1,1 @@
+"""WHAT IS TRIED: workflows are tried before they are trusted."""
