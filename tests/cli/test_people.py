@@ -156,6 +156,8 @@ def test_what_is_said_besides_deciding(team: Path, tow: Tow, spawn: Spawn) -> No
         ("claim", "1", "--as", "ben"),
         ("comment", "1", "is it urgent?", "--as", "dora"),
         ("claim", "1", "go_live", "--force", "--as", "anna"),
+        ("claim", "1", "--release", "--as", "anna"),
+        ("claim", "1", "--as", "anna"),
         ("hand-over", "1", "--to", "dora", "-m", "I am off", "--as", "anna"),
         ("approve", "1", "--as", "dora"),
         ("withdraw", "1", "--as", "dora"),
@@ -164,6 +166,7 @@ def test_what_is_said_besides_deciding(team: Path, tow: Tow, spawn: Spawn) -> No
     codes = [tow(*words).code for words in said]
     refused = [
         tow("claim", "1", "--as", "zoe"),
+        tow("claim", "1", "--release", "--as", "carl"),
         tow("withdraw", "1", "--as", "carl"),
         tow("hand-over", "1", "--to", "group:nobody", "--as", "carl"),
         tow("remind", "1", "--as", "zoe"),
@@ -175,19 +178,22 @@ def test_what_is_said_besides_deciding(team: Path, tow: Tow, spawn: Spawn) -> No
     back_with_reason = tow("send-back", "1", "-m", "build it again", "--as", "carl")
 
     assert codes == [exit_codes.OK] * len(said)
-    assert [each.code for each in refused] == [exit_codes.REFUSED] * 4 + [exit_codes.USAGE]
-    assert "carl has not answered it" in refused[1].err
-    assert "nobody stands behind group:nobody" in refused[2].err
-    assert [row[24:] for row in ladder if row.startswith("    ")][:7] == [
+    assert [each.code for each in refused] == [exit_codes.REFUSED] * 5 + [exit_codes.USAGE]
+    assert "carl has not claimed it, so there is nothing to release" in refused[1].err
+    assert "carl has not answered it" in refused[2].err
+    assert "nobody stands behind group:nobody" in refused[3].err
+    assert [row[24:] for row in ladder if row.startswith("    ")][:9] == [
         "asked group:managers",
         "ben takes care of it",
         "dora: is it urgent?",
         "anna takes care of it",
+        "anna has given it back to the others",
+        "anna takes care of it",
         "anna handed it over to dora: I am off",
         "dora took the answer back",
-        "reminder 1: told group:managers",
+        "reminder 1: told group:managers, user:dora",
     ]
-    assert "tells group:leads, who may then answer too" in ladder[7]
+    assert "tells group:leads, who may then answer too" in ladder[9]
     assert "then it counts as rejected" in ladder[-1]
     assert (back.code, back_with_reason.code) == (exit_codes.USAGE, exit_codes.OK)
     until_asked(tow, "go_live")

@@ -98,6 +98,7 @@ class Chaos:
             name: Protection(
                 who=("group:x",) if self.tape.next(2) else (),
                 has_window=bool(self.tape.next(2)),
+                places=(None, 1)[self.tape.next(2)],
                 answer_within=hours if self.tape.next(2) else None,
                 if_unanswered="reject",
             )
@@ -150,6 +151,9 @@ class Chaos:
                 return self._child_ended(command, "succeeded")
             case commands.AwaitWindow():
                 return stimuli.Signalled(at=self.now, kind="window", name=command.window)
+            case commands.AwaitPlace():
+                payload = (None, None, "full")[self.tape.next(3)]
+                return stimuli.Signalled(at=self.now, kind="place", name=command.environment, payload=payload)
             case commands.StopSteps():
                 return self._stopped(self.run.nodes[command.leaves[0]])
             case commands.SetTimer():
@@ -217,7 +221,10 @@ class Chaos:
         by = f"user:{self.tape.next(4)}"
         match self.tape.next(6):
             case 0:
-                return stimuli.Claimed(at=self.now, path=path, by=by, force=bool(self.tape.next(2)))
+                said = self.tape.next(3)
+                if said == 2:  # noqa: PLR2004 - the third of three
+                    return stimuli.Released(at=self.now, path=path, by=by)
+                return stimuli.Claimed(at=self.now, path=path, by=by, force=bool(said))
             case 1:
                 return stimuli.HandedOver(at=self.now, path=path, by=by, to="user:1")
             case 2:

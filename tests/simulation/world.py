@@ -100,6 +100,9 @@ class Script:
     """Path to an answer, or to a list of them, in order; `after` says how many seconds a person takes."""
     children: Mapping[str, Any] = field(default_factory=dict)
     windows: Mapping[str, float] = field(default_factory=dict)
+    """Seconds until a window opens; never, where it is not named."""
+    places: Mapping[str, float | str] = field(default_factory=dict)
+    """Seconds until an environment has a place, or `full` where the run does not wait for one."""
     """Calendar to the seconds until it opens."""
     happens: Iterable[Mapping[str, Any]] = ()
     """`{at: seconds, …}` or `{when: performed path, …}` with `do` and what it needs."""
@@ -223,6 +226,8 @@ class World:
                 self._at(command.due, lambda: self._timer(command))
             case commands.AwaitWindow():
                 self._open_window(command)
+            case commands.AwaitPlace():
+                self._find_place(command)
             case commands.AskPeople():
                 self._note(f"{command.path}?")
                 self._answer_later(command.path)
@@ -300,6 +305,16 @@ class World:
             self._later(
                 seconds, lambda: self.tell_late(opened(at=self.now, kind="window", name=command.window))
             )
+
+    def _find_place(self, command: commands.AwaitPlace) -> None:
+        said = self.script.places.get(command.environment, 0.0)
+        payload, seconds = ("full", 0.0) if isinstance(said, str) else (None, said)
+        self._later(
+            seconds,
+            lambda: self.tell_late(
+                stimuli.Signalled(at=self.now, kind="place", name=command.environment, payload=payload)
+            ),
+        )
 
     def _start_child(self, command: commands.StartChild) -> None:
         step = self.plan[command.plan].step
@@ -402,12 +417,29 @@ class World:
                 told = stimuli.Admit(at=self.now)
             case "answer":
                 told = stimuli.Answered(at=self.now, path=path, by=by, decision=moment["decision"])
+            case "claim" | "release" | "hand_over" | "remind" as said:
+                told = self._about_question(said, moment, by=by, path=path)
             case "crash":
                 self.crash()
                 return
             case other:
                 raise ValueError(f"nothing is called {other!r}")
         self.tell_refusable(told)
+
+    def _about_question(
+        self, said: str, moment: Mapping[str, Any], *, by: str, path: str
+    ) -> stimuli.AnyStimulus:
+        match said:
+            case "claim":
+                return stimuli.Claimed(at=self.now, path=path, by=by, force=moment.get("force", False))
+            case "release":
+                return stimuli.Released(at=self.now, path=path, by=by)
+            case "hand_over":
+                return stimuli.HandedOver(at=self.now, path=path, by=by, to=moment["to"])
+        node = self.run.nodes[path]
+        asked_at = 0 if node.question is None else node.question.asked_at
+        number = node.told_reminders + 1
+        return stimuli.Climbed(at=self.now, path=path, kind="reminder", asked_at=asked_at, number=number)
 
     def _scripted(self, table: Mapping[str, Any], name: str, *, default: Any) -> Any:
         words = table.get(name, default)

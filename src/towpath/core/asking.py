@@ -31,6 +31,13 @@ def claimed(turn: Turn, node: Node, s: stimuli.Claimed) -> None:
         turn.emit(events.QuestionClaimed(at=s.at, path=s.path, by=s.by))
 
 
+def released(turn: Turn, node: Node, s: stimuli.Released) -> None:
+    """Whoever has claimed the question gives it back."""
+    if node.claimed_by != s.by:
+        raise Refused(f"{s.by} has not claimed {node.path}, so there is nothing to give back")
+    turn.emit(events.ClaimReleased(at=s.at, path=s.path, by=s.by))
+
+
 def handed_over(turn: Turn, node: Node, s: stimuli.HandedOver) -> None:
     """Somebody else may answer as well."""
     if len(node.handed_to) >= HANDED_TO_MAX:
@@ -65,7 +72,8 @@ def climbed(turn: Turn, node: Node, s: stimuli.Climbed) -> None:
     elif s.kind == "reminder":
         if s.number <= node.told_reminders:
             raise IllegalStimulus(f"reminder {s.number} of {node.path} was sent already")
-        to = question.who + tuple(p for _, rung in question.escalate[: node.told_rungs] for p in rung)
+        climbed = (p for _, rung in question.escalate[: node.told_rungs] for p in rung)
+        to = tuple(dict.fromkeys((*question.who, *climbed, *node.handed_to)))
         turn.emit(events.PeopleTold(at=s.at, path=s.path, kind="reminder", number=s.number, to=to))
     else:
         if s.number != node.told_rungs + 1:
@@ -119,6 +127,7 @@ def _meant(node: Node, asked_at: int) -> Question:
 
 RULES: Mapping[type, Callable[[Turn, Node, Any], None]] = {
     stimuli.Claimed: claimed,
+    stimuli.Released: released,
     stimuli.HandedOver: handed_over,
     stimuli.Commented: commented,
     stimuli.Withdrawn: withdrawn,

@@ -162,6 +162,13 @@ class QuestionClaimed(Event, frozen=True, tag="question_claimed"):
     by: str
 
 
+class ClaimReleased(Event, frozen=True, tag="claim_released"):
+    """Whoever took care of a question has given it back to the others."""
+
+    path: Path
+    by: str
+
+
 class QuestionHandedOver(Event, frozen=True, tag="question_handed_over"):
     """Somebody else may answer a question now."""
 
@@ -299,6 +306,7 @@ AnyEvent: TypeAlias = (
     | AnswersVoided
     | EvidenceShown
     | QuestionClaimed
+    | ClaimReleased
     | QuestionHandedOver
     | CommentAdded
     | PeopleTold

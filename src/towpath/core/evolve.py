@@ -226,10 +226,13 @@ def _wait_started(run: Run, event: events.WaitStarted) -> Run:
 
 def _asked(run: Run, event: events.PeopleAsked) -> Run:
     node = run.nodes[event.path]
+    question = event.question
+    if not question.asked_at:  # older journals gave no moment to what a failure asks
+        question = _replace(question, asked_at=event.at)
     asking = _replace(
         node,
         status="asking",
-        question=event.question,
+        question=question,
         answers=(),
         told_reminders=0,
         told_rungs=0,
@@ -279,6 +282,10 @@ def _shown(run: Run, event: events.EvidenceShown) -> Run:
 
 def _claimed(run: Run, event: events.QuestionClaimed) -> Run:
     return _touch(run, _replace(run.nodes[event.path], claimed_by=event.by))
+
+
+def _released(run: Run, event: events.ClaimReleased) -> Run:
+    return _touch(run, _replace(run.nodes[event.path], claimed_by=""))
 
 
 def _handed_over(run: Run, event: events.QuestionHandedOver) -> Run:
@@ -503,6 +510,7 @@ _RULES: dict[type, Callable[[Run, Any], Run]] = {
     events.AnswersVoided: _voided,
     events.EvidenceShown: _shown,
     events.QuestionClaimed: _claimed,
+    events.ClaimReleased: _released,
     events.QuestionHandedOver: _handed_over,
     events.CommentAdded: _commented,
     events.PeopleTold: _told,

@@ -230,7 +230,7 @@ def _enter_handler(turn: Turn, node: Node, handler: Phase) -> bool:
 def _enter_ask(turn: Turn, node: Node) -> bool:
     if node.frame == "rollback":
         message = node.error.message if node.error is not None else "it was stopped"
-        question = rollback.question(node.path.removesuffix("~rollback"), message)
+        question = rollback.question(node.path.removesuffix("~rollback"), message, at=turn.at)
     elif node.frame:
         return False
     else:
@@ -241,7 +241,8 @@ def _enter_ask(turn: Turn, node: Node) -> bool:
             turn.emit(events.FailureSettled(at=turn.at, path=node.path, how="continued"))
             return False
         message = node.error.message if node.error is not None else ""
-        question = Question(kind="failure", text=f"{node.path} failed: {message}", choices=FAILURE_CHOICES)
+        text = f"{node.path} failed: {message}"
+        question = Question(kind="failure", text=text, choices=FAILURE_CHOICES, asked_at=turn.at)
     turn.emit(events.PhaseStarted(at=turn.at, path=node.path, phase="ask"))
     turn.emit(events.PeopleAsked(at=turn.at, path=node.path, question=question))
     return True

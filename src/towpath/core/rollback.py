@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from towpath.core import events
 from towpath.core.evolve import parent_path
-from towpath.core.run import ROOT, Node, Path, Question, Run, is_within
+from towpath.core.run import ROOT, Micros, Node, Path, Question, Run, is_within
 from towpath.core.turn import Turn
 
 ROLLBACK_CHOICES = ("retry", "done", "give_up")
@@ -58,10 +58,11 @@ def scope_of(run: Run, path: Path) -> Path:
     raise AssertionError(f"no scope is rolling back {path}")
 
 
-def question(path: Path, message: str) -> Question:
+def question(path: Path, message: str, *, at: Micros) -> Question:
     """What people are asked when a rollback failed for good."""
     return Question(
         kind="rollback",
         text=f"The rollback of {path} failed: {message}",
         choices=ROLLBACK_CHOICES,
+        asked_at=at,
     )

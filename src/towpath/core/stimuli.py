@@ -104,6 +104,13 @@ class Claimed(Stimulus, frozen=True, tag="claimed"):
     force: bool = False
 
 
+class Released(Stimulus, frozen=True, tag="released"):
+    """Whoever has claimed a question gives it back to the others."""
+
+    path: Path
+    by: str
+
+
 class HandedOver(Stimulus, frozen=True, tag="handed_over"):
     """A person who may answer a question lets somebody else answer it."""
 
@@ -205,6 +212,7 @@ AnyStimulus: TypeAlias = (
     | TimerFired
     | Answered
     | Claimed
+    | Released
     | HandedOver
     | Commented
     | Withdrawn

@@ -139,6 +139,7 @@ def _listed(run: Run, node: Node) -> OpenQuestion:
         ),
         claimed_by=node.claimed_by,
         handed_to=node.handed_to,
+        events.ClaimReleased,
         told_reminders=node.told_reminders,
         told_rungs=node.told_rungs,
         comments=len(node.comments),

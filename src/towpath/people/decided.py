@@ -124,6 +124,8 @@ def _after(known: History, fact: events.AnyEvent, stop: str) -> History:  # noqa
             return _noted(replace(known, answers=left), fact.at, f"{_name(fact.by)} took the answer back")
         case events.QuestionClaimed():
             return _noted(known, fact.at, f"{_name(fact.by)} takes care of it")
+        case events.ClaimReleased():
+            return _noted(known, fact.at, f"{_name(fact.by)} has given it back to the others")
         case events.QuestionHandedOver():
             why = f": {fact.comment}" if fact.comment else ""
             return _noted(known, fact.at, f"{_name(fact.by)} handed it over to {_name(fact.to)}{why}")

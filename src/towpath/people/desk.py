@@ -32,6 +32,7 @@ _MICROS = 1_000_000
 _SAYINGS: Mapping[type, str] = {
     stimuli.HandedOver: "hand_over",
     stimuli.Commented: "comment",
+    stimuli.Released: "release",
     stimuli.Withdrawn: "withdraw",
     stimuli.Retry: "retry",
     stimuli.Skip: "skip",

@@ -11,6 +11,7 @@ from towpath.cli.views.lines import Line, Role, Span, first_line, line, safe
 from towpath.core import events
 from towpath.core.evolve import parent_path
 from towpath.core.run import Error, Micros, Path
+from towpath.engines.summaries import awaited_in_words
 
 PATH_CELLS_MAX = 40
 
@@ -121,7 +122,7 @@ class Teller:
         if awaited.kind == "time" and awaited.due is not None:
             text = f"waits {words.duration(awaited.due - fact.at)}, until {words.clock(awaited.due)}"
         else:
-            text = f"waits for the {awaited.kind} {safe(awaited.name)}"
+            text = f"waits for {safe(awaited_in_words(awaited))}"
         return Entry(at=fact.at, path=fact.path, text=text, role="warn")
 
     def _asks(self, fact: events.PeopleAsked) -> Entry:
@@ -145,6 +146,9 @@ class Teller:
 
     def _claimed(self, fact: events.QuestionClaimed) -> Entry:
         return Entry(at=fact.at, path=fact.path, text="takes care of it", by=safe(fact.by))
+
+    def _released(self, fact: events.ClaimReleased) -> Entry:
+        return Entry(at=fact.at, path=fact.path, text="has given it back to the others", by=safe(fact.by))
 
     def _handed_over(self, fact: events.QuestionHandedOver) -> Entry:
         why = f" — {first_line(fact.comment)}" if fact.comment else ""
@@ -269,6 +273,7 @@ class Teller:
         events.AnswerWithdrawn: _withdrawn,
         events.AnswersVoided: _voided,
         events.QuestionClaimed: _claimed,
+        events.ClaimReleased: _released,
         events.QuestionHandedOver: _handed_over,
         events.CommentAdded: _commented,
         events.PeopleTold: _people_told,

@@ -261,5 +261,5 @@ def interrupted(turn: Turn, node: Node, stimulus: Interrupted) -> None:
         try_attempt(turn, node)
     else:
         text = f"{node.path} was interrupted (attempt {stimulus.attempt}); did it do its work?"
-        question = Question(kind="unknown", text=text, choices=UNKNOWN_CHOICES)
+        question = Question(kind="unknown", text=text, choices=UNKNOWN_CHOICES, asked_at=turn.at)
         turn.emit(events.PeopleAsked(at=turn.at, path=node.path, question=question, error=lost))

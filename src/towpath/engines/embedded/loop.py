@@ -66,6 +66,7 @@ FROM_PEOPLE = frozenset(
         stimuli.HandedOver,
         stimuli.Commented,
         stimuli.Withdrawn,
+        stimuli.Released,
         stimuli.Retry,
         stimuli.Skip,
     }
