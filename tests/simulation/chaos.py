@@ -221,10 +221,11 @@ class Chaos:
         by = f"user:{self.tape.next(4)}"
         match self.tape.next(6):
             case 0:
-                said = self.tape.next(3)
-                if said == 2:  # noqa: PLR2004 - the third of three
-                    return stimuli.Released(at=self.now, path=path, by=by)
-                return stimuli.Claimed(at=self.now, path=path, by=by, force=bool(said))
+                return (
+                    stimuli.Claimed(at=self.now, path=path, by=by),
+                    stimuli.Claimed(at=self.now, path=path, by=by, force=True),
+                    stimuli.Released(at=self.now, path=path, by=by),
+                )[self.tape.next(3)]
             case 1:
                 return stimuli.HandedOver(at=self.now, path=path, by=by, to="user:1")
             case 2:

@@ -115,7 +115,7 @@ def _reset(found: dict[Path, History], fact: events.StepsReset) -> None:
             found[path] = replace(known, ended_at=fact.at, stopped=reason)
 
 
-def _after(known: History, fact: events.AnyEvent, stop: str) -> History:  # noqa: PLR0911 - one for each kind of fact
+def _after(known: History, fact: events.AnyEvent, stop: str) -> History:  # noqa: C901, PLR0911 - one for each kind of fact
     match fact:
         case events.AnswerGiven():
             return _answered(known, fact)
