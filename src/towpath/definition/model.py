@@ -656,6 +656,20 @@ class Workflow(Part):
     on: tuple[Value, ...] = ("manual",)
     """What starts it; `definition.triggers` has their shapes."""
     inputs: Mapping[Id, Input] = Field(default_factory=dict)
+Conditions: TypeAlias = Annotated[
+    tuple[BareCondition, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
+]
+
+
+class Laws(Part):
+    """What has to be true of every run, whatever happens; `tow check` looks for a way to break it."""
+
+    never: Conditions = ()
+    """Conditions that hold in no state of any run, on the way or at its end; they read `status`, and what `outputs` reads."""
+    always: Conditions = ()
+    """Conditions that hold at the end of every run."""
+
+
     """What a start may say."""
     vars: Mapping[Id, Value] = Field(default_factory=dict)
     """Names for values that are used more than once; they may read `inputs`."""
@@ -688,3 +702,5 @@ class Workflow(Part):
         yield "on_failure", self.on_failure
         yield "catch", self.catch
         yield "finally", self.finally_
+    check: Laws | None = None
+    """What has to be true of every run; `tow check` looks for a way to break it."""

@@ -216,6 +216,7 @@ def _roots(context: Context, spot: Spot) -> Iterator[tuple[str, Tree]]:
         "index": "int",
         "failure_rate": "double",
         "runs": "int",
+        "status": "string",
     }
     for name in sorted(names & set(known)):
         yield name, known[name]

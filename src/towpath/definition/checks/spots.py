@@ -75,6 +75,8 @@ KINDS: Mapping[str, tuple[Rule, ...]] = {
 """Keys of each kind of step whose texts may hold expressions; nested ones are below."""
 USUAL = frozenset({"inputs", "vars", "event", "run"})
 """Names that are there everywhere in a workflow."""
+LAW_ROOTS = frozenset({"status"})
+"""What the laws under `check` see besides."""
 EVENT_ONLY = frozenset({"event"})
 """What the entries of `on` see: the run is not there yet."""
 
@@ -99,6 +101,9 @@ def _workflow_spots(workflow: model.Workflow) -> Iterator[Spot]:
         yield Spot(path=("concurrency", "group"), text=workflow.concurrency.group, only=USUAL)
     for path, text in texts_in(workflow.outputs, ("outputs",)):
         yield Spot(path=path, text=text, moment=Moment.AFTER)
+    for key in ("never", "always"):
+        for path, text in texts_in(getattr(workflow.check, key, ()), ("check", key)):
+            yield Spot(path=path, text=text, moment=Moment.AFTER, is_condition=True, roots=LAW_ROOTS)
     if workflow.release is not None:
         yield Spot(
             path=("release", "abort_when"),

@@ -1,7 +1,7 @@
 """CEL behind one door: text in, a checked expression or template out, and values from both."""
 
 from towpath.definition.expressions.analysis import Reference
-from towpath.definition.expressions.compiler import compile_condition, compile_expression
+from towpath.definition.expressions.compiler import compile_condition, compile_expression, syntax_of
 from towpath.definition.expressions.evaluation import Expression, evaluate_condition
 from towpath.definition.expressions.faults import Code, CompileError, EvaluationError
 from towpath.definition.expressions.functions import DECLARED as FUNCTIONS
@@ -34,4 +34,5 @@ __all__ = [
     "compile_expression",
     "evaluate_condition",
     "parse_template",
+    "syntax_of",
 ]

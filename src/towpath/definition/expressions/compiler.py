@@ -69,6 +69,11 @@ _SECRET: Final = re.compile(
 )
 
 
+def syntax_of(source: str) -> tree.Node:
+    """Return the syntax tree of an expression; raises CompileError when it is none."""
+    return _parse(source).root
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parsed:
     root: tree.Node
