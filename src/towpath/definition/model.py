@@ -221,7 +221,25 @@ class Check(Part):
     """Decides from `outputs` whether it is done; without it, success is "done"."""
 
 
-def _check(value: object) -> object:
+class Rehearse(Part):
+    """Tells what the step would change, and changes nothing: a script that prints it, or an action that is rehearsed."""
+
+    run: str | None = None
+    """A script: what it prints is what the step would change; nothing printed means that nothing would change."""
+    shell: str | None = None
+    """The shell of the script."""
+    uses: str | None = None
+    """An action that can be rehearsed; it is never performed here."""
+    with_: Mapping[str, Value] = Field(default_factory=dict, alias="with")
+    """The inputs of the action."""
+    env: Mapping[str, Value] = Field(default_factory=dict)
+    """The environment of the script, beside the step's own."""
+    changes_when: BareCondition | None = None
+    """Decides from `outputs` whether anything would change; exit codes other than 0 are then no failure."""
+
+
+def _short(value: object) -> object:
+    """A script alone is the short form of a check and of a rehearsal."""
     return {"run": value} if isinstance(value, str) else value
 
 
@@ -262,6 +280,8 @@ class Step(Part):
     """Whether running it twice is harmless. An action says so itself; a script is taken as not idempotent."""
     check: Annotated[Check, BeforeValidator(_check)] | None = None
     """Answers "is it done already?" before the step runs and after an unknown outcome."""
+    rehearse: Annotated[Rehearse, BeforeValidator(_short)] | None = None
+    """Tells what the step would change, for `tow run --dry-run` and `towpath.rehearse`; a run itself never calls it."""
     runs_on: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = ()
     """Labels that the worker has to have."""
     container: Text | None = None
@@ -636,6 +656,20 @@ class Release(Part):
     """Goes back to the old version when this holds; reads `failure_rate` and `runs`."""
 
 
+Conditions: TypeAlias = Annotated[
+    tuple[BareCondition, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
+]
+
+
+class Laws(Part):
+    """What has to be true of every run, whatever happens; `tow check` looks for a way to break it."""
+
+    never: Conditions = ()
+    """Conditions that hold in no state of any run, on the way or at its end; they read `status`, and what `outputs` reads."""
+    always: Conditions = ()
+    """Conditions that hold at the end of every run."""
+
+
 class Workflow(Part):
     """A whole workflow file."""
 
@@ -656,20 +690,6 @@ class Workflow(Part):
     on: tuple[Value, ...] = ("manual",)
     """What starts it; `definition.triggers` has their shapes."""
     inputs: Mapping[Id, Input] = Field(default_factory=dict)
-Conditions: TypeAlias = Annotated[
-    tuple[BareCondition, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
-]
-
-
-class Laws(Part):
-    """What has to be true of every run, whatever happens; `tow check` looks for a way to break it."""
-
-    never: Conditions = ()
-    """Conditions that hold in no state of any run, on the way or at its end; they read `status`, and what `outputs` reads."""
-    always: Conditions = ()
-    """Conditions that hold at the end of every run."""
-
-
     """What a start may say."""
     vars: Mapping[Id, Value] = Field(default_factory=dict)
     """Names for values that are used more than once; they may read `inputs`."""
@@ -685,6 +705,8 @@ class Laws(Part):
     """How a new version of this file is taken into use."""
     policies: tuple[str, ...] = ()
     """Policies that a run has to pass before it starts."""
+    check: Laws | None = None
+    """What has to be true of every run; `tow check` looks for a way to break it."""
     steps: tuple[AnyStep, ...] = Field(min_length=1)
     """The steps, in order."""
     on_failure: tuple[AnyStep, ...] = ()
@@ -702,5 +724,3 @@ class Laws(Part):
         yield "on_failure", self.on_failure
         yield "catch", self.catch
         yield "finally", self.finally_
-    check: Laws | None = None
-    """What has to be true of every run; `tow check` looks for a way to break it."""
