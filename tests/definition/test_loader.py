@@ -151,6 +151,7 @@ def test_every_text_of_the_model_is_an_expression_or_fixed() -> None:
         "choose",
         "retry",
         "check",
+        "rehearse",
         "outputs",
         "form",
         "escalate",

@@ -221,7 +221,25 @@ class Check(Part):
     """Decides from `outputs` whether it is done; without it, success is "done"."""
 
 
-def _check(value: object) -> object:
+class Rehearse(Part):
+    """Tells what the step would change, and changes nothing: a script that prints it, or an action that is rehearsed."""
+
+    run: str | None = None
+    """A script: what it prints is what the step would change; nothing printed means that nothing would change."""
+    shell: str | None = None
+    """The shell of the script."""
+    uses: str | None = None
+    """An action that can be rehearsed; it is never performed here."""
+    with_: Mapping[str, Value] = Field(default_factory=dict, alias="with")
+    """The inputs of the action."""
+    env: Mapping[str, Value] = Field(default_factory=dict)
+    """The environment of the script, beside the step's own."""
+    changes_when: BareCondition | None = None
+    """Decides from `outputs` whether anything would change; exit codes other than 0 are then no failure."""
+
+
+def _short(value: object) -> object:
+    """A script alone is the short form of a check and of a rehearsal."""
     return {"run": value} if isinstance(value, str) else value
 
 
@@ -260,8 +278,10 @@ class Step(Part):
     """A step, or a list of steps, that undoes this one."""
     idempotent: Flag | None = None
     """Whether running it twice is harmless. An action says so itself; a script is taken as not idempotent."""
-    check: Annotated[Check, BeforeValidator(_check)] | None = None
+    check: Annotated[Check, BeforeValidator(_short)] | None = None
     """Answers "is it done already?" before the step runs and after an unknown outcome."""
+    rehearse: Annotated[Rehearse, BeforeValidator(_short)] | None = None
+    """Tells what the step would change, for `tow run --dry-run` and `towpath.rehearse`; a run itself never calls it."""
     runs_on: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = ()
     """Labels that the worker has to have."""
     container: Text | None = None

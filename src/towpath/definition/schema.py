@@ -36,7 +36,8 @@ def workflow_schema(*, cards: ActionCards | None = None) -> Json:
     for cls in model.STEP_CLASSES:
         _mend_step(definitions[cls.__name__], cls)
     definitions["Branch"].update(_BRANCH)
-    definitions["Check"]["oneOf"] = [{"required": ["run"]}, {"required": ["uses"]}]
+    for name in ("Check", "Rehearse"):
+        definitions[name]["oneOf"] = [{"required": ["run"]}, {"required": ["uses"]}]
     for name in ("ApproveStep", "TaskStep"):
         definitions[name]["dependentRequired"] = {
             "answer_within": ["if_unanswered"],
@@ -155,9 +156,8 @@ def _mend_step(schema: Json, cls: type[model.Step]) -> None:
     for key, kinds in ONLY_FOR.items():
         if cls.kind not in kinds:
             properties.pop(key, None)
-    for key, short in (("rollback", _STEP), ("check", {"type": "string"})):
+    for key, (short, long) in _SHORT_FORMS.items():
         if key in properties:
-            long = _STEPS if key == "rollback" else {"$ref": "#/$defs/Check"}
             properties[key] = {"anyOf": [short, long], "description": properties[key].get("description", "")}
     if "runs_on" in properties:
         _or_one_word(properties["runs_on"])
@@ -171,6 +171,13 @@ def _mend_step(schema: Json, cls: type[model.Step]) -> None:
         properties["if_unanswered"]["enum"] = ["fail", "continue"]
     schema["required"] = [cls.kind, *(key for key in schema.get("required", ()) if key != cls.kind)]
     schema["properties"] = {cls.kind: properties.pop(cls.kind), **properties}
+
+
+_SHORT_FORMS: Mapping[str, tuple[Json, Json]] = {
+    "rollback": (_STEP, _STEPS),
+    "check": ({"type": "string"}, {"$ref": "#/$defs/Check"}),
+    "rehearse": ({"type": "string"}, {"$ref": "#/$defs/Rehearse"}),
+}
 
 
 def _or_one_word(schema: Json) -> None:

@@ -403,6 +403,7 @@ TAKES: Mapping[str, tuple[str, str]] = {
     "on_failure": ("`stop`, `continue`, `ask`, or a list of steps", "on_failure: continue"),
     "rollback": ("a step, or a list of steps", "rollback: {run: ./undo.sh}"),
     "check": ("a script, or a mapping with `run` or `uses`", "check: test -e done"),
+    "rehearse": ("a script, or a mapping with `run` or `uses`", "rehearse: terraform plan"),
     "runs_on": ("a label, or a list of labels", "runs_on: [linux]"),
     "retry": ("a mapping", "retry: {attempts: 3, delay: 5s}"),
     "steps": ("a list of steps", "steps:\n  - run: make"),

@@ -32,9 +32,24 @@ def check_actions(context: Context) -> None:
             continue
         if isinstance(place.step, model.UsesStep):
             _check_action(context, place.path, place.step.uses, place.step.with_)
-        check = place.step.check
-        if check is not None and check.uses is not None:
-            _check_action(context, (*place.path, "check"), check.uses, check.with_)
+        for name, asked in (("check", place.step.check), ("rehearse", place.step.rehearse)):
+            if asked is not None and asked.uses is not None:
+                _check_action(context, (*place.path, name), asked.uses, asked.with_)
+        if place.step.rehearse is not None and place.step.rehearse.uses is not None:
+            _check_can_rehearse(context, (*place.path, "rehearse", "uses"), place.step.rehearse.uses)
+
+
+def _check_can_rehearse(context: Context, path: DataPath, name: str) -> None:
+    """A rehearsal performs nothing: the action that it names has to be one that can tell what it would do."""
+    assert context.cards is not None
+    card = context.cards.get(name)
+    if card is not None and not card.can_rehearse:
+        context.tell(
+            "keys-go-together",
+            f"`{name}` cannot be rehearsed",
+            path,
+            help="name an action that can (`tow actions NAME` tells), or write a script that only looks",
+        )
 
 
 def _check_action(context: Context, path: DataPath, name: str, given: Mapping[str, object]) -> None:

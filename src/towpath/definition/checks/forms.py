@@ -35,6 +35,8 @@ def check_forms(context: Context) -> None:
         _check_variables(context, (*place.path, "env"), step.env)
         if step.check is not None:
             _check_variables(context, (*place.path, "check", "env"), step.check.env)
+        if step.rehearse is not None:
+            _check_variables(context, (*place.path, "rehearse", "env"), step.rehearse.env)
         _check_paths(context, place)
         _check_outputs(context, place)
         if isinstance(step, model.WaitStep):

@@ -15,6 +15,7 @@ ONLY_FOR: Mapping[str, frozenset[str]] = {
     "retry": RETRIED,
     "success_when": RETRIED,
     "check": RETRIED,
+    "rehearse": RETRIED,
     "idempotent": RETRIED,
     "outputs": RETRIED,
     "container": frozenset({"run"}),
@@ -45,6 +46,7 @@ _ADVICE: Mapping[str, str] = {
     "outputs": "the steps inside have their own outputs, and ids are unique: read steps.ID.outputs",
     "idempotent": "say it of the scripts and actions inside",
     "check": "put it on the scripts and actions inside",
+    "rehearse": "put it on the scripts and actions inside",
     "container": "put it on the scripts inside",
     "cwd": "put it on the scripts inside",
     "artifacts": "put it on the scripts inside",
@@ -59,7 +61,9 @@ def check_keys(context: Context) -> None:
         _check_kind(context, place)
         _check_pairs(context, place)
         if place.step.check is not None:
-            _check_check(context, place, place.step.check)
+            _check_asked(context, (*place.path, "check"), place.step.check)
+        if place.step.rehearse is not None:
+            _check_asked(context, (*place.path, "rehearse"), place.step.rehearse)
         if isinstance(place.step, model.Question):
             _check_question(context, place, place.step)
     _check_retries(context)
@@ -99,21 +103,25 @@ def _check_pairs(context: Context, place: Place) -> None:
         )
 
 
-def _check_check(context: Context, place: Place, check: model.Check) -> None:
-    path = (*place.path, "check")
+def _check_asked(context: Context, path: tuple[str | int, ...], check: model.Check | model.Rehearse) -> None:
+    """A check or a rehearsal is a script or an action, and not both."""
+    name = str(path[-1])
     has_cut = any(cut[: len(path)] == path for cut in context.cut)
     if (check.run is None) == (check.uses is None) and not has_cut:
         context.tell(
             "keys-go-together",
-            "a check is either a script (`run`) or an action (`uses`)",
+            f"`{name}` is either a script (`run`) or an action (`uses`)",
             path,
             of_key=True,
-            help="write check: {run: …} or check: {uses: …, with: {…}, done_when: …}",
+            help=f"write {name}: {{run: …}} or {name}: {{uses: …, with: {{…}}, {_CONDITIONS[name]}: …}}",
         )
     if check.uses is None and check.with_:
         _alone(context, (*path, "with"), "`with` belongs to `uses`")
     if check.run is None and check.shell is not None:
         _alone(context, (*path, "shell"), "`shell` belongs to `run`")
+
+
+_CONDITIONS = {"check": "done_when", "rehearse": "changes_when"}
 
 
 def _alone(context: Context, path: tuple[str | int, ...], message: str) -> None:

@@ -368,10 +368,10 @@ def _own_outputs(context: Context, spot: Spot) -> Tree:
     """`outputs` inside a step's own keys: what the attempt gave, before `outputs` maps anything."""
     place = spot.place
     assert place is not None
-    in_check = len(spot.path) > len(place.path) and spot.path[len(place.path)] == "check"
-    if in_check:
-        check = place.step.check
-        return _action_outputs(context, check.uses) if check is not None and check.uses else SCRIPT_OUTPUTS
+    key = spot.path[len(place.path)] if len(spot.path) > len(place.path) else None
+    if key in ("check", "rehearse"):
+        asked = place.step.check if key == "check" else place.step.rehearse
+        return _action_outputs(context, asked.uses) if asked is not None and asked.uses else SCRIPT_OUTPUTS
     if place.kind == "run" and isinstance(place.step.outputs, Mapping):
         return "map"  # the mapping reads what the script wrote, under names of the script's own
     return outputs_of(context, place)

@@ -156,7 +156,11 @@ def _nested_spots(place: Place) -> Iterator[Spot]:
         rule = Rule(key="when", moment=Moment.AFTER, is_condition=True, roots=frozenset({"error"}))
         yield _spot(place, rule, (*place.path, "retry", "when"), step.retry.when)
     if step.check is not None:
-        yield from _check_spots(place, step.check)
+        yield from _asked_spots(place, "check", step.check)
+        yield from _condition_spot(place, ("check", "done_when"), step.check.done_when)
+    if step.rehearse is not None:
+        yield from _asked_spots(place, "rehearse", step.rehearse)
+        yield from _condition_spot(place, ("rehearse", "changes_when"), step.rehearse.changes_when)
     yield from _kind_spots(place)
 
 
@@ -178,13 +182,16 @@ def _kind_spots(place: Place) -> Iterator[Spot]:
             return
 
 
-def _check_spots(place: Place, check: model.Check) -> Iterator[Spot]:
-    for key, value in (("with", check.with_), ("env", check.env)):
-        for path, text in texts_in(value, (*place.path, "check", key)):
+def _asked_spots(place: Place, name: str, asked: model.Check | model.Rehearse) -> Iterator[Spot]:
+    for key, value in (("with", asked.with_), ("env", asked.env)):
+        for path, text in texts_in(value, (*place.path, name, key)):
             yield _spot(place, Rule(key=key, takes_secrets=True), path, text)
-    if check.done_when is not None:
-        rule = Rule(key="done_when", moment=Moment.AFTER, is_condition=True, roots=_RESULT)
-        yield _spot(place, rule, (*place.path, "check", "done_when"), check.done_when)
+
+
+def _condition_spot(place: Place, below: tuple[str, str], condition: str | None) -> Iterator[Spot]:
+    if condition is not None:
+        rule = Rule(key=below[1], moment=Moment.AFTER, is_condition=True, roots=_RESULT)
+        yield _spot(place, rule, (*place.path, *below), condition)
 
 
 def _wait_spots(place: Place, step: model.WaitStep) -> Iterator[Spot]:

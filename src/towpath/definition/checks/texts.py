@@ -70,12 +70,12 @@ def check_scripts(context: Context) -> None:
         if isinstance(place.step, model.RunStep):
             shell = place.step.shell
             _check_script(context, (*place.path, "run"), place.step.run, place.step.env, shell)
-        check = place.step.check
-        if check is not None and check.run is not None:
-            path = (*place.path, "check", "run")
-            if isinstance(context.source.find((*place.path, "check"))[0], Scalar):
-                path = (*place.path, "check")
-            _check_script(context, path, check.run, check.env, check.shell or "bash")
+        for name, asked in (("check", place.step.check), ("rehearse", place.step.rehearse)):
+            if asked is not None and asked.run is not None:
+                path = (*place.path, name, "run")
+                if isinstance(context.source.find((*place.path, name))[0], Scalar):
+                    path = (*place.path, name)
+                _check_script(context, path, asked.run, asked.env, asked.shell or "bash")
 
 
 # --- one text -----------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def _holding_in(node: Node, path: DataPath) -> Iterator[tuple[DataPath, Scalar]]
 
 
 def _is_script(path: DataPath) -> bool:
-    return path[-1] in ("run", "check", "description")
+    return path[-1] in ("run", "check", "rehearse", "description")
 
 
 def _tell_fixed(context: Context, path: DataPath, node: Scalar) -> None:
