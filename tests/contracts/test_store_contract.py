@@ -26,6 +26,8 @@ from towpath.store.contract import (
     NewRun,
     OpenQuestion,
     OwnerId,
+    Place,
+    PlacesFull,
     Record,
     RunFilter,
     RunNumber,
@@ -578,6 +580,27 @@ def test_a_run_that_ends_in_the_queue_leaves_it(store: Store, journal: Journal) 
     assert commit(journal, Change(number, 2, records(3, 3), summary=DONE)) is None
 
     assert store.reader.slot_queue("g") == ()
+
+
+def test_an_environment_has_only_so_many_places(store: Store, journal: Journal) -> None:
+    """A run has one place however often it asks; what finds none is not kept; whoever ends has left."""
+    place = Place(environment="production", maximum=2)
+    runs = [start(journal, new_run(name)) for name in ("r1", "r2", "r3")]
+    first, second, third = runs
+    assert commit(journal, Change(first, 2, records(3, 3), enters=place)) is None
+    assert commit(journal, Change(first, 3, records(4, 4), enters=place)) is None
+    assert commit(journal, Change(second, 2, records(3, 3), enters=place)) is None
+    assert store.reader.places_taken("production") == (first, second)
+
+    assert type(commit(journal, Change(third, 2, records(3, 3), enters=place))) is PlacesFull
+
+    assert (store.reader.last_sequence(third), store.reader.places_taken("staging")) == (2, ())
+    assert (
+        commit(journal, Change(third, 2, records(3, 3), enters=replace(place, environment="staging"))) is None
+    )
+    assert commit(journal, Change(first, 4, records(5, 5), summary=DONE)) is None
+    assert commit(journal, Change(third, 3, records(4, 4), enters=place)) is None
+    assert store.reader.places_taken("production") == (second, third)
 
 
 # Messages between processes.

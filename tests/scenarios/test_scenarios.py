@@ -31,7 +31,7 @@ KEYS = {
     "continued",
     "unchecked",
 }
-SCRIPT_KEYS = {"steps", "answers", "children", "windows", "happens", "editor"}
+SCRIPT_KEYS = {"steps", "answers", "children", "windows", "places", "happens", "editor"}
 
 
 def cases() -> list[Any]:

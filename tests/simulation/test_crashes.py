@@ -23,7 +23,7 @@ from towpath.core import Plan, events
 from towpath.core.run import END_STATES
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
-SCRIPT_KEYS = {"steps", "answers", "children", "windows", "happens", "editor"}
+SCRIPT_KEYS = {"steps", "answers", "children", "windows", "places", "happens", "editor"}
 CRASHES_MAX = 60
 """Turns of one scenario after which the process dies, each in a run of its own."""
 

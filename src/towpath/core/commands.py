@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from towpath.core import events
-from towpath.core.run import Json, Micros, Node, Path, Question, Run, RunId, Stage, Work
+from towpath.core.run import Awaited, Json, Micros, Node, Path, Question, Run, RunId, Stage, Work
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True, gc=False):
@@ -57,6 +57,12 @@ class AwaitWindow(Command, frozen=True, tag="await_window"):
     window: str
 
 
+class AwaitPlace(Command, frozen=True, tag="await_place"):
+    """Tell the core `Signalled` with kind `place` when the run has a place in the environment."""
+
+    environment: str
+
+
 class AskPeople(Command, frozen=True, tag="ask_people"):
     """Put a question before people."""
 
@@ -95,7 +101,9 @@ class StopSteps(Command, frozen=True, tag="stop_steps"):
     leaves: tuple[Path, ...]
 
 
-AnyCommand: TypeAlias = PerformStep | SetTimer | AwaitWindow | AskPeople | TellPeople | StartChild | StopSteps
+AnyCommand: TypeAlias = (
+    PerformStep | SetTimer | AwaitWindow | AwaitPlace | AskPeople | TellPeople | StartChild | StopSteps
+)
 
 
 def commands(event: events.AnyEvent) -> tuple[AnyCommand, ...]:
@@ -137,8 +145,8 @@ def _owed(node: Node) -> list[AnyCommand]:
         )
     elif node.status == "asking" and node.question is not None:
         found.append(AskPeople(path=node.path, question=node.question))
-    elif node.status == "waiting" and node.awaited is not None and node.awaited.kind == "window":
-        found.append(AwaitWindow(path=node.path, window=node.awaited.name))
+    elif node.status == "waiting" and node.awaited is not None:
+        found.extend(_awaits(node.path, node.awaited))
     if node.due is not None:
         found.append(SetTimer(path=node.path, purpose="due", due=node.due))
     return found
@@ -174,10 +182,19 @@ def _on_retrying(event: events.StepRetrying) -> tuple[AnyCommand, ...]:
 
 
 def _on_wait(event: events.WaitStarted) -> tuple[AnyCommand, ...]:
-    if event.awaited.kind == "window":
-        return (AwaitWindow(path=event.path, window=event.awaited.name),)
+    awaits = _awaits(event.path, event.awaited)
+    if awaits:
+        return awaits
     if event.awaited.due is not None:
         return (SetTimer(path=event.path, purpose="due", due=event.awaited.due),)
+    return ()
+
+
+def _awaits(path: Path, awaited: Awaited) -> tuple[AnyCommand, ...]:
+    if awaited.kind == "window":
+        return (AwaitWindow(path=path, window=awaited.name),)
+    if awaited.kind == "place":
+        return (AwaitPlace(path=path, environment=awaited.name),)
     return ()
 
 

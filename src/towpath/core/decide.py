@@ -163,7 +163,7 @@ def _answered(turn: Turn, s: stimuli.Answered) -> None:
     people.answered(turn, _asking(turn, s.path), s)
 
 
-def _about_question(turn: Turn, s: Any) -> None:  # noqa: ANN401 - the six stimuli of `asking`
+def _about_question(turn: Turn, s: Any) -> None:  # noqa: ANN401 - the stimuli of `asking`
     asking.RULES[type(s)](turn, _asking(turn, s.path), s)
 
 
@@ -186,6 +186,9 @@ def _signalled(turn: Turn, s: stimuli.Signalled) -> None:
     if s.kind == "window":
         _window_opened(turn, s, waiting)
         return
+    if s.kind == "place":
+        _place_found(turn, s, waiting)
+        return
     turn.emit(events.SignalReceived(at=s.at, kind=s.kind, name=s.name, payload=s.payload, by=s.by))
     if waiting:
         turn.emit(events.SignalTaken(at=s.at, position=len(turn.run.signals) - 1))
@@ -203,6 +206,13 @@ def _window_opened(turn: Turn, s: stimuli.Signalled, waiting: list[Node]) -> Non
             gates.window_opened(turn, node)
             continue
         flow.settle(turn, node.path, "succeeded", outputs=wait.outputs_of(s.payload))
+
+
+def _place_found(turn: Turn, s: stimuli.Signalled, waiting: list[Node]) -> None:
+    """There is a place in an environment for the run, or its payload says that it is `full`."""
+    if not waiting:
+        raise IllegalStimulus(f"run {turn.run.id} waits for no place in {s.name!r}")
+    gates.place_found(turn, waiting[0], is_full=s.payload == "full")
 
 
 def _cancel(turn: Turn, s: stimuli.Cancel) -> None:

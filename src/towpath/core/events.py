@@ -98,7 +98,7 @@ class EnvironmentEntered(Event, frozen=True, tag="environment_entered"):
     """The gate of a protected environment is open for the rest of the run: approved, in its window, or by breaking the glass."""
 
     environment: str
-    how: Literal["approved", "window", "break_glass"]
+    how: Literal["approved", "window", "place", "break_glass"]
 
 
 class StepRetrying(Event, frozen=True, tag="step_retrying"):
@@ -270,7 +270,7 @@ class StopRequested(Event, frozen=True, tag="stop_requested"):
 class SignalReceived(Event, frozen=True, tag="signal_received"):
     """A signal or an event reached the run; kept until a step waits for it."""
 
-    kind: Literal["signal", "event", "window"]
+    kind: Literal["signal", "event", "window", "place"]
     name: str
     payload: Json = None
     by: str = ""

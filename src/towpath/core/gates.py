@@ -2,7 +2,8 @@
 
 The rules come with the start of the run, from the project and not from the workflow, so no workflow can leave them out. The first step that
 would begin in the environment opens the gate and is held; so are all that come after it, until the gate lets them in or not. The gate is a
-node of its own beside the body of the run (`~gate_production`): first it waits for the window, then it asks for the approval.
+node of its own beside the body of the run (`~gate_production`). It asks for the approval first; an approved change is scheduled, and waits
+for its window; and last for a place, where only so many runs may be in the environment at once. What can change while one waits comes last.
 """
 
 from __future__ import annotations
@@ -62,23 +63,58 @@ def _open(turn: Turn, environment: str, protection: Protection) -> None:
     turn.emit(events.StepStarted(at=turn.at, path=path, plan=ROOT_NUMBER, frame="gate"))
     if turn.run.break_glass:
         flow.settle(turn, path, "succeeded")
-    elif protection.has_window:
-        awaited = Awaited(kind="window", name=f"{WINDOW_PREFIX}{environment}")
-        turn.emit(events.WaitStarted(at=turn.at, path=path, awaited=awaited))
-    else:
+    elif protection.who:
         _ask(turn, environment, protection)
+    else:
+        _await_window(turn, environment, protection)
+
+
+def approved(turn: Turn, gate: Node) -> None:
+    """People let the run in: the change is scheduled."""
+    environment = environment_of(gate)
+    _await_window(turn, environment, turn.run.protections[environment])
+
+
+def _await_window(turn: Turn, environment: str, protection: Protection) -> None:
+    if protection.has_window:
+        _await(turn, environment, Awaited(kind="window", name=f"{WINDOW_PREFIX}{environment}"))
+    else:
+        _await_place(turn, environment, protection)
 
 
 def window_opened(turn: Turn, gate: Node) -> None:
-    """The environment's window is open: its approval is asked for."""
+    """The environment's window is open: a place in it is next, or the approval where a gate asked for its window first."""
     environment = environment_of(gate)
-    _ask(turn, environment, turn.run.protections[environment])
+    protection = turn.run.protections[environment]
+    if protection.who and gate.question is None:
+        _ask(turn, environment, protection)
+    else:
+        _await_place(turn, environment, protection)
+
+
+def _await_place(turn: Turn, environment: str, protection: Protection) -> None:
+    if protection.places is None:
+        flow.settle(turn, gate_path(environment), "succeeded")
+    else:
+        _await(turn, environment, Awaited(kind="place", name=environment))
+
+
+def _await(turn: Turn, environment: str, awaited: Awaited) -> None:
+    turn.emit(events.WaitStarted(at=turn.at, path=gate_path(environment), awaited=awaited))
+
+
+def place_found(turn: Turn, gate: Node, *, is_full: bool) -> None:
+    """The run has its place in the environment, or will not wait for one."""
+    if not is_full:
+        flow.settle(turn, gate.path, "succeeded")
+        return
+    environment = environment_of(gate)
+    places = turn.run.protections[environment].places
+    message = f"all of its places are taken ({places}), and `when_full: skip` does not wait for one"
+    flow.settle(turn, gate.path, "failed", error=Error(kind="conflict", message=message))
 
 
 def _ask(turn: Turn, environment: str, protection: Protection) -> None:
-    if not protection.who:
-        flow.settle(turn, gate_path(environment), "succeeded")
-        return
     digest = flow.digest_of([turn.run.plan.digest, turn.run.inputs, environment])
     due = None if protection.answer_within is None else turn.at + protection.answer_within
     question = Question(
@@ -112,10 +148,13 @@ def gate_ended(turn: Turn, gate: Node) -> None:
             _refuse(turn, node, gate)
 
 
-def _how(turn: Turn, environment: str) -> Literal["approved", "window", "break_glass"]:
+def _how(turn: Turn, environment: str) -> Literal["approved", "window", "place", "break_glass"]:
     if turn.run.break_glass:
         return "break_glass"
-    return "approved" if turn.run.protections[environment].who else "window"
+    protection = turn.run.protections[environment]
+    if protection.who:
+        return "approved"
+    return "window" if protection.has_window else "place"
 
 
 def _refuse(turn: Turn, node: Node, gate: Node) -> None:

@@ -164,7 +164,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Awaited(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a `wait` step waits for."""
 
-    kind: Literal["time", "window", "event", "signal", "environment"]
+    kind: Literal["time", "window", "event", "signal", "environment", "place"]
     name: str = ""
     due: Micros | None = None
 
@@ -180,6 +180,10 @@ class Protection(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     if_unanswered: str | None = None
     has_window: bool = False
     """Whether calendars say when, or when not."""
+    places: int | None = None
+    """How many runs may be in it at once; None where that is not limited."""
+    when_full: Literal["queue", "skip", "replace"] = "queue"
+    """What a run does that finds no place."""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):

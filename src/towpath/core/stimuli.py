@@ -157,7 +157,7 @@ class EvidenceRead(Stimulus, frozen=True, tag="evidence_read"):
 class Signalled(Stimulus, frozen=True, tag="signalled"):
     """A signal, an event from outside, or the opening of a calendar's window reached the run."""
 
-    kind: Literal["signal", "event", "window"]
+    kind: Literal["signal", "event", "window", "place"]
     name: str
     payload: Json = None
     by: str = ""

@@ -37,6 +37,9 @@ class Gates(Protocol):
     def holds(self, turn: Turn, planned: PlanStep, path: Path) -> bool:
         """Holds a step where its environment's gate is not open; whether it did."""
 
+    def approved(self, turn: Turn, gate: Node) -> None:
+        """Goes on after people let a run in."""
+
     def gate_ended(self, turn: Turn, gate: Node) -> None:
         """Goes on after a gate was decided."""
 

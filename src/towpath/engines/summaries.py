@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from towpath.core import events
-from towpath.core.run import ROOT, Answer, Json, Micros, Node, Path, Run
+from towpath.core.gates import WINDOW_PREFIX
+from towpath.core.run import ROOT, Answer, Awaited, Json, Micros, Node, Path, Run, is_within
 from towpath.store.contract import QUESTIONS_LISTED_MAX, OpenQuestion, Summary
 
 WAITING_FOR_CHARS_MAX = 200
@@ -57,6 +58,26 @@ def touches_questions(before: Run, facts: Iterable[events.AnyEvent]) -> bool:
     return False
 
 
+def closed_questions(before: Run, after: Run, facts: Iterable[events.AnyEvent]) -> list[Path]:
+    """Where something was asked in *before* that is decided, or needs no answer any more, since *facts*."""
+    named: dict[Path, None] = {}
+    for fact in facts:
+        kind = type(fact)
+        if kind is events.StepsReset:
+            above = fact.paths  # type: ignore[union-attr] # it has them
+            named.update((path, None) for path in before.leaves if any(is_within(path, one) for one in above))
+        elif kind in _MAY_CLOSE:
+            named[fact.path] = None  # type: ignore[union-attr] # those have one
+    return [path for path in named if _is_asking(before.nodes, path) and _is_over(before, after, path)]
+
+
+def _is_over(before: Run, after: Run, path: Path) -> bool:
+    if not _is_asking(after.nodes, path):
+        return True
+    was, is_ = before.nodes[path].question, after.nodes[path].question
+    return was is not None and is_ is not None and was.asked_at != is_.asked_at
+
+
 def open_questions(run: Run) -> tuple[tuple[OpenQuestion, ...], int]:
     """What people are asked, the oldest question first, and how many more there are than are listed."""
     asking = [node for path in run.leaves if (node := run.nodes[path]).status == "asking"]
@@ -69,6 +90,8 @@ def waiting_reason(run: Run) -> str:
     if run.state == "queued":
         return f"a place in the concurrency group {run.group!r}"
     leaves = [run.nodes[path] for path in run.leaves]
+    # What is held at a gate waits for what the gate waits for.
+    leaves = [leaf for leaf in leaves if not _is_held(leaf)] or leaves
     if not leaves:
         return ""
     first = leaf_reason(leaves[0])
@@ -83,12 +106,29 @@ def leaf_reason(node: Node) -> str:
             return f"{node.path}: {node.question.text}"
         case "retrying":
             return f"{node.path}: the retry of attempt {node.attempt}"
-        case "waiting" if node.awaited is not None and node.awaited.kind != "time":
-            return f"{node.path}: the {node.awaited.kind} {node.awaited.name}"
-        case "waiting":
-            return f"{node.path}: time"
+        case "waiting" if node.awaited is not None:
+            return f"{node.path}: {awaited_in_words(node.awaited)}"
         case _:
             return f"{node.path}: its attempt"
+
+
+def awaited_in_words(awaited: Awaited) -> str:
+    """What a step waits for, without since when and until when."""
+    match awaited.kind:
+        case "time":
+            return "time"
+        case "place":
+            return f"a place in {awaited.name}"
+        case "environment":
+            return f"the gate of {awaited.name}"
+        case "window" if awaited.name.startswith(WINDOW_PREFIX):
+            return f"the window of {awaited.name.removeprefix(WINDOW_PREFIX)} (change scheduled)"
+        case kind:
+            return f"the {kind} {awaited.name}"
+
+
+def _is_held(node: Node) -> bool:
+    return node.awaited is not None and node.awaited.kind == "environment"
 
 
 _ABOUT_QUESTIONS: frozenset[type] = frozenset(
@@ -99,12 +139,14 @@ _ABOUT_QUESTIONS: frozenset[type] = frozenset(
         events.AnswersVoided,
         events.EvidenceShown,
         events.QuestionClaimed,
+        events.ClaimReleased,
         events.QuestionHandedOver,
         events.CommentAdded,
         events.PeopleTold,
     }
 )
-_ENDS: frozenset[type] = frozenset({events.StepEnded, events.BodyEnded})
+_ENDS: frozenset[type] = frozenset({events.StepEnded, events.BodyEnded, events.WaitStarted})
+_MAY_CLOSE: frozenset[type] = _ENDS | {events.AnswerGiven}
 
 
 def _is_asking(nodes: Mapping[Path, Node], path: Path) -> bool:
@@ -139,7 +181,6 @@ def _listed(run: Run, node: Node) -> OpenQuestion:
         ),
         claimed_by=node.claimed_by,
         handed_to=node.handed_to,
-        events.ClaimReleased,
         told_reminders=node.told_reminders,
         told_rungs=node.told_rungs,
         comments=len(node.comments),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from towpath.core import stimuli
 from towpath.core.gates import WINDOW_PREFIX
 from towpath.core.run import Json, Micros, Node, Protection, Question, Run
@@ -30,9 +32,9 @@ WINDOW_LOOKS_MAX = 1_000
 """Openings and freezes that are looked at for one answer."""
 _MICROS = 1_000_000
 _SAYINGS: Mapping[type, str] = {
+    stimuli.Released: "release",
     stimuli.HandedOver: "hand_over",
     stimuli.Commented: "comment",
-    stimuli.Released: "release",
     stimuli.Withdrawn: "withdraw",
     stimuli.Retry: "retry",
     stimuli.Skip: "skip",
@@ -155,7 +157,10 @@ class Desk:
         return {
             name: _protection(environment)
             for name, environment in self._project().environments.items()
-            if environment.approval is not None or environment.window is not None or environment.freeze
+            if environment.approval is not None
+            or environment.window is not None
+            or environment.freeze
+            or environment.concurrency is not None
         }
 
     def check_start(self, environment: str, now: Micros) -> None:
@@ -225,15 +230,20 @@ def _said(stimulus: AnyStimulus) -> str:
 
 def _protection(environment: Environment) -> Protection:
     approval = environment.approval
-    has_window = environment.window is not None or bool(environment.freeze)
+    places = environment.concurrency
+    rules = Protection(
+        has_window=environment.window is not None or bool(environment.freeze),
+        places=None if places is None else places.max,
+        when_full="queue" if places is None else places.when_full,
+    )
     if approval is None:
-        return Protection(has_window=has_window)
+        return rules
     within = approval.answer_within
-    return Protection(
+    return msgspec.structs.replace(
+        rules,
         who=approval.who,
         quorum=approval.quorum,
         four_eyes=approval.four_eyes,
         answer_within=None if within is None else round(within * _MICROS),
         if_unanswered=approval.if_unanswered,
-        has_window=has_window,
     )

@@ -78,6 +78,14 @@ class Slot:
     """Refuse to hold while an earlier run of the group still queues."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in an environment that only so many runs may be in at once; it is left when the run ends."""
+
+    environment: str
+    maximum: int
+
+
 class OpenQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A question that waits for people, with all that a list of them needs and nothing that is large.
 
@@ -178,6 +186,8 @@ class Change:
     took: tuple[Taken, ...] = ()
     holds: Slot | None = None
     """The run leaves the queue of its group and holds a slot; SlotsFull when there is none."""
+    enters: Place | None = None
+    """The run is in an environment from now on; PlacesFull when there is no place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,6 +414,17 @@ class SlotsFull(Refused):
         self.maximum = maximum
 
 
+class PlacesFull(Refused):
+    """As many runs as may be in the environment are in it; nothing of the change was kept."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(
+            f"all {place.maximum} places in {place.environment} are taken",
+            help="Wait for a run in it to end, or cancel one.",
+        )
+        self.place = place
+
+
 class MessageTaken(Refused):
     """A message that the change wanted to take is gone; nothing of the change was kept."""
 
@@ -426,7 +447,7 @@ class Journal(Protocol):
     def commit(self, change: Change, on_durable: OnDurable) -> None:
         """Make *change* durable, then call *on_durable* with None, or with why nothing of it was kept.
 
-        Reasons: StaleChange, SlotsFull, MessageTaken, LimitExceeded, and StoreUnavailable once it has
+        Reasons: StaleChange, SlotsFull, PlacesFull, MessageTaken, LimitExceeded, and StoreUnavailable once it has
         stopped.
         """
 
@@ -477,6 +498,9 @@ class Reader(Protocol):
 
     def slot_queue(self, group: str) -> tuple[RunRow, ...]:
         """List the runs that queue for the group, first come first."""
+
+    def places_taken(self, environment: str) -> tuple[RunNumber, ...]:
+        """List the open runs that have a place in the environment, the oldest first."""
 
 
 class Mailbox(Protocol):

@@ -26,6 +26,7 @@ from towpath.store.contract import (
     MessageTaken,
     OwnerId,
     OwnerRow,
+    PlacesFull,
     RunFilter,
     RunNumber,
     RunRow,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         NewRun,
         OnDurable,
         OnStarted,
+        Place,
         Projection,
         Record,
         Slot,
@@ -65,6 +67,7 @@ class _Data:
     messages: dict[MessageId, Message] = field(default_factory=dict)
     owners: dict[OwnerId, OwnerRow] = field(default_factory=dict)
     artifacts: dict[tuple[RunNumber, str, int, str], ArtifactRow] = field(default_factory=dict)
+    places: set[tuple[str, RunNumber]] = field(default_factory=set)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     outbox: OutboxData = field(default_factory=OutboxData)
 
@@ -186,10 +189,13 @@ class MemoryJournal:
                 or _check_lengths(change.records)
                 or _check_messages(data, change.run, change.took)
                 or (_check_slot(data, change.holds, change.run) if change.holds else None)
+                or (_check_place(data, change.enters, change.run) if change.enters else None)
             )
             if refused:
                 return refused
             row = data.rows[change.run]
+            if change.enters:
+                data.places.add((change.enters.environment, change.run))
             if change.holds:
                 row = replace(row, slot_group=change.holds.group, holds_slot=True)
             if change.summary:
@@ -297,6 +303,11 @@ class MemoryReader:
         """List the runs that queue for the group, first come first."""
         with self._data.lock:
             return tuple(_queue(self._data, group))
+
+    def places_taken(self, environment: str) -> tuple[RunNumber, ...]:
+        """List the open runs that have a place in the environment, the oldest first."""
+        with self._data.lock:
+            return _places_taken(self._data, environment)
 
 
 class MemoryMailbox:
@@ -473,6 +484,16 @@ def _check_slot(data: _Data, slot: Slot, run: RunNumber | None) -> Exception | N
     if _slots_taken(data, slot.group) >= slot.maximum or (slot.in_turn and queued_before):
         return SlotsFull(slot.group, maximum=slot.maximum)
     return None
+
+
+def _places_taken(data: _Data, environment: str) -> tuple[RunNumber, ...]:
+    runs = sorted(run for known, run in data.places if known == environment)
+    return tuple(run for run in runs if run in data.rows and data.rows[run].is_open)
+
+
+def _check_place(data: _Data, place: Place, run: RunNumber) -> Exception | None:
+    others = [other for other in _places_taken(data, place.environment) if other != run]
+    return None if len(others) < place.maximum else PlacesFull(place)
 
 
 def _check_lengths(records: tuple[Record, ...]) -> Exception | None:

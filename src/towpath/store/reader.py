@@ -118,6 +118,10 @@ class SqliteReader:
         where = "WHERE slot_group = ? AND ended_at IS NULL AND holds_slot = 0 ORDER BY number LIMIT ?"
         return self._runs(where, (group, PAGE_ROWS_MAX))
 
+    def places_taken(self, environment: str) -> tuple[RunNumber, ...]:
+        """List the open runs that have a place in the environment, the oldest first."""
+        return tuple(RunNumber(run) for (run,) in self._rows(_SQL["places_taken"], (environment,)))
+
     def close(self) -> None:
         """Close the connections of every thread."""
         with self._lock:

@@ -22,6 +22,7 @@ from towpath.store.contract import (
     Change,
     MessageTaken,
     NewRun,
+    PlacesFull,
     RunNumber,
     SlotsFull,
     StaleChange,
@@ -31,7 +32,7 @@ from towpath.store.many_rows import ManyRows
 from towpath.store.queries import queries
 
 if TYPE_CHECKING:
-    from towpath.store.contract import Record, Slot, Summary, Taken
+    from towpath.store.contract import Place, Record, Slot, Summary, Taken
 
 _SQL = queries("journal")
 _APPEND = ManyRows(_SQL["append"], columns=4)
@@ -80,6 +81,7 @@ def _records_only(group: list[Item]) -> list[Any] | None:
             or change.summary is not None
             or change.took
             or change.holds is not None
+            or change.enters is not None
             or not change.records
             or change.after < 1
         ):
@@ -112,7 +114,8 @@ def _is_plain(item: Item) -> bool:
     if what.took or not what.records:
         return False
     if isinstance(what, Change):
-        return what.holds is None and what.after >= 1 and check_gaps(what.records, what.after) is None
+        guards = what.holds is not None or what.enters is not None
+        return not guards and what.after >= 1 and check_gaps(what.records, what.after) is None
     return what.slot is None and check_gaps(what.records, 0) is None
 
 
@@ -196,6 +199,7 @@ def _apply_change(connection: sqlite3.Connection, change: Change, values: list[A
         _check_sequence(connection, change, values)
         or _check_messages(connection, change.run, change.took)
         or (_check_slot(connection, change.holds, change.run) if change.holds else None)
+        or (_enter(connection, change.enters, change.run) if change.enters else None)
     )
     if refused:
         return refused
@@ -283,6 +287,14 @@ def _check_slot(connection: sqlite3.Connection, slot: Slot, run: RunNumber | Non
     if slot.in_turn and connection.execute(_SQL["queues_before"], (slot.group, run)).fetchone():
         return SlotsFull(slot.group, maximum=slot.maximum)
     return None
+
+
+def _enter(connection: sqlite3.Connection, place: Place, run: RunNumber) -> Exception | None:
+    """Have a run enter an environment; the last guard, because it writes."""
+    connection.execute(_SQL["leave_places"], (place.environment,))
+    connection.execute(_SQL["enter"], (place.environment, run, place.maximum))
+    is_in = connection.execute(_SQL["is_in"], (place.environment, run)).fetchone()
+    return None if is_in else PlacesFull(place)
 
 
 def _keep_definition(connection: sqlite3.Connection, new: NewRun) -> None:

@@ -8,6 +8,8 @@ from towpath.cli.views import words
 from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Line, first_line, line, safe
 from towpath.core.run import Micros, Node, Path, Run
+from towpath.engines.summaries import awaited_in_words
+from towpath.people import choices
 
 WAITS_SHOWN_MAX = 20
 
@@ -25,6 +27,8 @@ class Wait:
     """What happens when the time is up."""
     hint: str = ""
     """The command that would end the wait, with `RUN` for the run's name."""
+    asks: bool = False
+    """Whether people are asked; that comes first."""
 
 
 def waits(run: Run, chronicle: Chronicle) -> tuple[Wait, ...]:
@@ -38,9 +42,7 @@ def waits(run: Run, chronicle: Chronicle) -> tuple[Wait, ...]:
             ),
         )
     found = [wait for path in run.leaves if (wait := wait_of(run, run.nodes[path], chronicle)) is not None]
-    return tuple(
-        sorted(found, key=lambda wait: (not wait.hint.startswith("tow answer"), wait.since or 0, wait.path))
-    )
+    return tuple(sorted(found, key=lambda wait: (not wait.asks, wait.since or 0, wait.path)))
 
 
 def wait_of(run: Run, node: Node, chronicle: Chronicle) -> Wait | None:
@@ -73,23 +75,16 @@ def _question(run: Run, node: Node, since: Micros | None) -> Wait:
     if question.quorum > 1:
         said = sum(answer.decision == "approve" for answer in node.answers)
         reason += f" ({said} of {question.quorum} approvals)"
-    several = sum(run.nodes[path].status == "asking" for path in run.leaves) > 1
+    is_only = sum(run.nodes[path].status == "asking" for path in run.leaves) == 1
     return Wait(
         path=node.path,
         reason=reason,
         since=since,
         until=question.due,
-        then=SILENCE.get(question.if_unanswered or "", ""),
-        hint=f"tow answer RUN {quoted(node.path)}" if several else "tow answer RUN",
+        then=f"then {choices.silence(question.if_unanswered)}" if question.if_unanswered else "",
+        hint=choices.first_command("RUN", node.path, question.choices, is_only=is_only),
+        asks=True,
     )
-
-
-SILENCE = {
-    "approve": "then it counts as approved",
-    "reject": "then it counts as rejected",
-    "fail": "then the step fails",
-    "continue": "then the run goes on",
-}
 
 
 def _awaiting(node: Node, since: Micros | None) -> Wait:
@@ -104,12 +99,10 @@ def _awaiting(node: Node, since: Micros | None) -> Wait:
                 since=since,
                 hint=f"tow signal RUN {name}",
             )
-        case "event":
-            return Wait(path=node.path, reason=f"waits for the event {safe(awaited.name)}", since=since)
-        case "window":
-            return Wait(path=node.path, reason=f"waits for the window {safe(awaited.name)}", since=since)
-        case _:
+        case "time":
             return Wait(path=node.path, reason="waits", since=since, until=awaited.due)
+        case _:
+            return Wait(path=node.path, reason=f"waits for {safe(awaited_in_words(awaited))}", since=since)
 
 
 def described(wait: Wait, *, now: Micros, with_path: bool = True) -> Line:

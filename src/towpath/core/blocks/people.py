@@ -140,7 +140,15 @@ def _approval(turn: Turn, node: Node, question: Question, answer: Answer) -> Non
         case "send_back":
             flow.send_back(turn, node, to=question.send_back_to or "", answer=answer)
         case _ if sum(a.decision == "approve" for a in node.answers) >= question.quorum:
-            flow.settle(turn, node.path, "succeeded", outputs=_outputs(node, "approved"))
+            _let_on(turn, node, "approved")
+
+
+def _let_on(turn: Turn, node: Node, decision: str, reason: str = "") -> None:
+    """The decision lets the run go on: behind the question, or further through the gate of an environment."""
+    if node.frame == "gate":
+        turn.gates.approved(turn, node)
+    else:
+        flow.settle(turn, node.path, "succeeded", outputs=_outputs(node, decision), reason=reason)
 
 
 def _outputs(node: Node, decision: str) -> dict[str, Json]:
@@ -206,9 +214,9 @@ def unanswered(turn: Turn, node: Node) -> None:
     assert question is not None
     match question.if_unanswered:
         case "approve":
-            flow.settle(turn, node.path, "succeeded", outputs=_outputs(node, "approved"), reason="unanswered")
+            _let_on(turn, node, "approved", "unanswered")
         case "continue":
-            flow.settle(turn, node.path, "succeeded", outputs=_outputs(node, "none"), reason="unanswered")
+            _let_on(turn, node, "none", "unanswered")
         case "reject":
             error = Error(kind="rejected", message="nobody answered in time", step=node.path)
             flow.settle(turn, node.path, "failed", outputs=_outputs(node, "rejected"), error=error)

@@ -32,6 +32,7 @@ from towpath.engines.embedded import recovery
 from towpath.engines.embedded.attempts import Attempts
 from towpath.engines.embedded.children import Children
 from towpath.engines.embedded.mailroom import Mailroom
+from towpath.engines.embedded.places import Places
 from towpath.engines.embedded.questions import NoPeople, Questions
 from towpath.engines.embedded.queues import Queues
 from towpath.engines.embedded.timers import Timers
@@ -43,6 +44,8 @@ from towpath.store.contract import (
     Journal,
     NewRun,
     OwnerId,
+    Place,
+    PlacesFull,
     RunNumber,
     RunRow,
     Slot,
@@ -63,10 +66,10 @@ FROM_PEOPLE = frozenset(
     {
         stimuli.Answered,
         stimuli.Claimed,
+        stimuli.Released,
         stimuli.HandedOver,
         stimuli.Commented,
         stimuli.Withdrawn,
-        stimuli.Released,
         stimuli.Retry,
         stimuli.Skip,
     }
@@ -125,6 +128,7 @@ class EmbeddedEngine:
         self.attempts = Attempts(self, performing_max=performing_max)
         self.children = Children(self, library)
         self.queues = Queues(self)
+        self.places = Places(self)
         self._drives: dict[RunNumber, Drive] = {}
         self._resident: OrderedDict[RunNumber, None] = OrderedDict()
         self._evicted: dict[RunNumber, None] = {}
@@ -341,6 +345,7 @@ class EmbeddedEngine:
         *,
         took: tuple[Taken, ...] = (),
         holds: Slot | None = None,
+        enters: Place | None = None,
     ) -> None:
         """Decides at once and has the facts written; *on_settled* hears when they are durable, or why they are not."""
         try:
@@ -358,7 +363,7 @@ class EmbeddedEngine:
             if on_settled is not None:
                 on_settled(BugError(f"run {number} cannot go on: {error!r}"))
             return
-        self._commit(drive, before, decision, on_settled, took=took, holds=holds)
+        self._commit(drive, before, decision, on_settled, took=took, holds=holds, enters=enters)
 
     def _commit(
         self,
@@ -369,6 +374,7 @@ class EmbeddedEngine:
         *,
         took: tuple[Taken, ...],
         holds: Slot | None,
+        enters: Place | None,
     ) -> None:
         facts, run = decision
         drive.run = run
@@ -385,7 +391,8 @@ class EmbeddedEngine:
 
         records = _records(facts, after=before.sequence)
         summary = self._changed_summary(drive, before, decision)
-        self.journal.commit(Change(drive.number, before.sequence, records, summary, took, holds), on_durable)
+        change = Change(drive.number, before.sequence, records, summary, took, holds, enters)
+        self.journal.commit(change, on_durable)
 
     def _changed_summary(self, drive: Drive, before: Run, decision: Decision) -> Summary | None:
         """The new row for the lists; None while the run just goes on running: the hot path writes one table.
@@ -403,7 +410,7 @@ class EmbeddedEngine:
         """Nothing of the decision is true: the run is as it was, or the journal has the last word on it."""
         if self.journal.stopped is not None:
             self._fail(self.journal.stopped)
-        elif isinstance(error, SlotsFull) and drive.run is after:
+        elif isinstance(error, SlotsFull | PlacesFull) and drive.run is after:
             drive.run = before
         elif self._drives.get(drive.number) is drive:
             self._forget(drive, error)
@@ -444,13 +451,15 @@ class EmbeddedEngine:
 
     def _happened(self, drive: Drive, facts: tuple[AnyEvent, ...], run: Run) -> None:
         """The facts are durable: whoever watches is told, and their commands are performed."""
-        drive.saved = run
+        before, drive.saved = drive.saved, run
         for queue in drive.watchers:
             queue.put_nowait(Step(run=run, facts=facts))
         if self.is_closing or self._failure is not None:
             return
         try:
             self._follow(drive, facts, run)
+            if before is not run:
+                self.questions.ended(drive, before, facts)
         except StoreUnavailable as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
@@ -492,6 +501,8 @@ class EmbeddedEngine:
                 self.questions.told(drive, command)
             case commands.AwaitWindow():
                 self.questions.await_window(drive.number, command)
+            case commands.AwaitPlace():
+                self.places.wanted(drive.number, command)
 
     def _stop(self, drive: Drive, command: commands.StopSteps) -> None:
         for path in command.leaves:
@@ -527,6 +538,8 @@ class EmbeddedEngine:
             if not awaited.done():
                 awaited.set_result(run)
         self.children.tell_parent(run)
+        if run.entered:
+            self.places.look()
         if run.group is not None:
             self.queues.look()
             self.mailroom.admit_next(run.group)

@@ -72,6 +72,7 @@ class Mailroom:
                 self._deliver(message)
             if self._looks % _LOOKS_FOR_QUEUES == 0:
                 self._engine.queues.look()
+                self._engine.places.look()
         except StoreUnavailable as error:
             _LOG.warning("engine.mailbox_unreadable: %s", error)
 

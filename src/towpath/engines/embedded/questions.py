@@ -10,13 +10,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from towpath.core import commands, stimuli
+import msgspec
+
+from towpath.core import commands, events, stimuli
 from towpath.core.run import Json, Micros, Node, Path, Protection, Question, Run
+from towpath.engines import summaries
 from towpath.engines.contract import LadderKind, People, StartRequest
 from towpath.errors import BugError
 from towpath.store.contract import RunNumber
 
 if TYPE_CHECKING:
+    from towpath.core.events import AnyEvent
     from towpath.engines.embedded.loop import Drive, EmbeddedEngine
 
 LADDER = "ladder"
@@ -90,6 +94,24 @@ class Questions:
                 drive.number, drive.run, node, why=command.why, times=command.number, to=command.to
             )
             self._arm(drive, node)
+
+    def ended(self, drive: Drive, before: Run, facts: tuple[AnyEvent, ...]) -> None:
+        """All who were asked are told that a question is decided, or needs no answer any more."""
+        for path in summaries.closed_questions(before, drive.saved, facts):
+            asked = before.nodes[path]
+            question = asked.question
+            assert question is not None, path
+            given = tuple(f.answer for f in facts if isinstance(f, events.AnswerGiven) and f.path == path)
+            is_stopped = not given and drive.saved.nodes[path].status == "cancelled"
+            rungs = (one for _, told in question.escalate[: asked.told_rungs] for one in told)
+            self._people.tell(
+                drive.number,
+                drive.saved,
+                msgspec.structs.replace(asked, answers=(*asked.answers, *given)),
+                why="withdrawn" if is_stopped else "decided",
+                times=question.asked_at,
+                to=tuple(dict.fromkeys((*question.who, *rungs))),
+            )
 
     def await_window(self, number: RunNumber, command: commands.AwaitWindow) -> None:
         """A step waits for a calendar's window."""

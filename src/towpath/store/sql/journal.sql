@@ -54,6 +54,19 @@ SELECT 1 FROM runs WHERE slot_group = ?1 AND ended_at IS NULL AND holds_slot = 0
 -- A run leaves the queue and holds a slot.
 UPDATE runs SET slot_group = ?, holds_slot = 1 WHERE number = ?;
 
+-- name: leave_places
+-- Runs that have ended, or are forgotten, are in the environment no more.
+DELETE FROM places WHERE environment = ? AND run NOT IN (SELECT number FROM runs WHERE ended_at IS NULL);
+
+-- name: enter
+-- The run is in the environment, where it has places enough; nothing changes where it is in it already.
+INSERT OR IGNORE INTO places (environment, run)
+SELECT ?1, ?2 WHERE (SELECT count(*) FROM places WHERE environment = ?1 AND run <> ?2) < ?3;
+
+-- name: is_in
+-- Whether a run is in an environment.
+SELECT 1 FROM places WHERE environment = ? AND run = ?;
+
 -- name: message_waits
 -- Whether a message still waits for a run.
 SELECT 1 FROM mailbox WHERE id = ?1 AND (?2 IS NULL OR run = ?2) AND taken_at IS NULL;

@@ -32,6 +32,11 @@ SELECT digest, text, path, git_commit FROM definitions WHERE digest = ?;
 SELECT run, path, attempt, name, digest, size, kept_at FROM artifacts WHERE run = ?
 ORDER BY kept_at, path, attempt, name;
 
+-- name: places_taken
+-- The open runs that are in an environment, first come first.
+SELECT run FROM places JOIN runs ON runs.number = places.run
+WHERE places.environment = ? AND runs.ended_at IS NULL ORDER BY run;
+
 -- name: slots_taken
 -- How many open runs hold a slot of a group.
 SELECT count(*) FROM runs WHERE slot_group = ? AND ended_at IS NULL AND holds_slot = 1;
