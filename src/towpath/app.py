@@ -357,6 +357,9 @@ class App:
             keep_artifact=self._keep_artifact,
             labels=frozenset({"local", os.uname().nodename, sys.platform}),
             environment_variables=MappingProxyType({name: env.vars for name, env in environments.items()}),
+            environment_labels=MappingProxyType(
+                {name: frozenset(env.runs_on) for name, env in environments.items() if env.runs_on}
+            ),
         )
 
     def _is_repeatable(self, action: str, with_: Mapping[str, Json]) -> bool:

@@ -140,14 +140,7 @@ def _overhear(bench: Bench, told: list[tuple[Any, ...]]) -> None:
 
     class Overhearing:
         def ring(
-            self,
-            number: RunNumber,
-            run: Run,
-            node: Node,
-            *,
-            why: str,
-            times: int,
-            to: tuple[str, ...],  # noqa: ARG002 - the bell's own
+            self, _: RunNumber, __: Run, node: Node, *, why: str, to: tuple[str, ...], **___: int
         ) -> None:
             last = node.answers[-1] if node.answers else None
             by, decision = ("", "") if last is None else (last.by, last.decision)

@@ -156,6 +156,27 @@ async def test_what_fails_says_why(
     assert message in (run.error.message if run.error else "")
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{id: g, runs_on: mainframe, steps: [{id: a, uses: stage.now}]}",
+        "{id: a, uses: stage.now, environment: cellar}",
+        "{id: a, run: 'true', environment: cellar}",
+    ],
+    ids=["around", "instant", "script"],
+)
+async def test_labels_are_asked_for_from_outside_too(home: Home, step: str) -> None:
+    """What `runs_on` of a block or of the environment asks for, every step in it needs."""
+    with (home.folder / "towpath.yaml").open("a") as file:
+        file.write("environments: {cellar: {runs_on: mainframe}}\n")
+    home.write("far", f"steps: [{step}]")
+    async with embedded(home) as bench:
+        run = await bench.run("far")
+
+    assert run.error is not None
+    assert (run.status, "mainframe" in run.error.message) == ("failed", True)
+
+
 async def test_success_when_reads_the_exit_code(bench: Bench) -> None:
     """`success_when` decides what an exit code means."""
     good = await script(bench, "exit 2", success_when="outputs.exit_code in [0, 2]")

@@ -92,7 +92,7 @@ def perform_now(performer: Performer, order: Order, step: model.UsesStep, *, at:
     """Performs an instant action at once; None where the action needs time or the step needs more than it."""
     command = order.command
     work = command.work
-    if work.secrets or work.artifacts or step.runs_on:
+    if work.secrets or work.artifacts or performer.tools.labels_wanted(order):
         return None
     try:
         action = performer.tools.actions(step.uses)

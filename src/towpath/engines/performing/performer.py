@@ -21,6 +21,7 @@ from towpath.store.contract import ArtifactRow, RunNumber
 from towpath.store.logs import Logs
 
 if TYPE_CHECKING:
+    from towpath.core.plan import PlanStep
     from towpath.steps.contract import Action, Egress
     from towpath.steps.processes import EnvironmentBase, ProcessRunner
 
@@ -51,6 +52,18 @@ class Tools:
         default_factory=lambda: MappingProxyType({})
     )
     """Variables that an environment of towpath.yaml gives to its scripts."""
+    environment_labels: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    """Labels that an environment of towpath.yaml asks for, beside those of `runs_on`."""
+
+    def labels_wanted(self, order: Order) -> frozenset[str]:
+        """The labels that a worker has to have for a step: its own, those of the blocks around it, those of its environment."""
+        wanted = self.environment_labels.get(order.place, frozenset())
+        planned: PlanStep | None = order.planned
+        while planned is not None:
+            if planned.step is not None and planned.step.runs_on:
+                wanted = wanted.union(planned.step.runs_on)
+            planned = planned.parent
+        return wanted
 
 
 class Performer:
@@ -149,12 +162,11 @@ class Performer:
         return await actions.perform(self, order, log)
 
     def _check_labels(self, order: Order) -> None:
-        step = order.planned.step
-        missing = set(step.runs_on) - self.tools.labels if step is not None else set()
+        missing = self.tools.labels_wanted(order) - self.tools.labels
         if missing:
             raise OperatorError(
                 f"no worker has the labels {', '.join(sorted(missing))}",
-                help="the embedded engine is one worker: see `labels` under `engine` in towpath.yaml",
+                help=f"this machine is the only worker; its labels are {', '.join(sorted(self.tools.labels))}",
             )
 
     def ended(self, order: Order, at: Micros, ending: Ending) -> StepEnded:
