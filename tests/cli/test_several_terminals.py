@@ -110,7 +110,7 @@ def test_a_run_is_driven_from_other_terminals(tow: Tow, write: Write, spawn: Spa
     out, _ = owner.communicate(timeout=PATIENCE_SECONDS)
 
     assert owner.returncode == exit_codes.OK
-    assert "tow answer 1 go" in out
+    assert "tow approve 1 go" in out
     told = json.loads(tow("show", "--json").out)
     assert told["outputs"] == {"link": "http://x", "copies": 2}
 

@@ -41,7 +41,7 @@ def test_every_kind_of_wait() -> None:
     found = waits.waits(world.run, chronicle)
 
     assert [(wait.path, wait.reason, wait.hint, wait.then) for wait in found] == [
-        ("all/asked", "asks group:shop: Go?", "tow answer RUN", "then it counts as rejected"),
+        ("all/asked", "asks group:shop: Go?", "tow approve RUN", "then it counts as rejected"),
         ("all/later", "waits", "", ""),
         ("all/signalled", "waits for the signal go_on", "tow signal RUN go_on", ""),
         ("all/window", "waits for the window business_hours", "", ""),
@@ -49,7 +49,7 @@ def test_every_kind_of_wait() -> None:
     ]
     shown = texts(summary.waiting_lines(world.run, chronicle, TWELVE, SCREEN, now=world.now))
     assert shown[0].startswith("waits  all/asked asks group:shop: Go?  for 11s; until ")
-    assert shown[1] == "       tow answer 12"
+    assert shown[1] == "       tow approve 12"
 
 
 ENDINGS = {

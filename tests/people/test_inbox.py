@@ -9,7 +9,7 @@ from people_support import BERLIN, HOUR, MINUTE, at, question
 
 from towpath.core.run import Answer, RunId
 from towpath.definition.project import ProjectFile
-from towpath.people import Directory, Rung, inbox
+from towpath.people import Directory, Rung, choices, inbox
 from towpath.people.inbox import Because, Inbox, Item, Wanted
 from towpath.store.contract import AskingRun, OpenQuestion, RunNumber
 
@@ -269,4 +269,19 @@ def test_after_an_answer_one_can_take_it_back() -> None:
 )
 def test_every_choice_has_a_command(path: str, choice: str, fields: tuple[str, ...], expected: str) -> None:
     """What the inbox tells people to type is what the command line takes, quoted for a shell."""
-    assert inbox.command_of(RunNumber(12), path, choice, fields) == expected
+    assert choices.command_of(RunNumber(12), path, choice, fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "is_only", "expected"),
+    [
+        ("go_live", "approval", True, "tow approve 12"),
+        ("go_live", "approval", False, "tow approve 12 go_live"),
+        ("fleet[web1]/note", "task", False, "tow done 12 'fleet[web1]/note'"),
+        ("build", "failure", True, "tow answer 12"),
+        ("build", "unknown", False, "tow answer 12 build"),
+    ],
+)
+def test_the_verb_that_gets_on_with_a_question(path: str, kind: str, is_only: bool, expected: str) -> None:
+    """Whoever looks at a run that waits is told the question's own verb; where no choice comes first, the command that explains them."""
+    assert choices.first_command("12", path, kind, is_only=is_only) == expected

@@ -21,10 +21,11 @@ from towpath.core.run import Json, Node, Path, Question, Run
 from towpath.definition.inputs import complete_inputs, problems_of
 from towpath.definition.model import Input
 from towpath.errors import NotFound, Refused
-from towpath.people import authority, decided, inbox
+from towpath.people import authority, choices, decided
 
 if TYPE_CHECKING:
     from towpath.app import App
+    from towpath.cli.parameters import Spoken
     from towpath.cli.watching.terminal import Keyboard
     from towpath.store.contract import RunRow
 
@@ -81,7 +82,7 @@ def find(app: App, name: str, step: str | None, *, says: str, actor: str) -> Ask
         raise Refused(
             f"{node.path} of run {row.number} cannot be answered with {_words(says)!r}",
             help="\n".join(
-                inbox.command_of(row.number, node.path, choice) for choice in found.question.choices
+                choices.command_of(row.number, node.path, choice) for choice in found.question.choices
             ),
         )
     return found
@@ -149,6 +150,35 @@ def check(app: App, asked: Asked, *, says: str, actor: str) -> None:
     verdict = membership.judged(app, asked.run, asked.node, says=says, actor=actor)
     if isinstance(verdict, authority.Deny):
         raise Refused(verdict.reason, help=verdict.help)
+
+
+def decide(
+    session: Session,
+    name: str,
+    step: str | None,
+    choice: str,
+    said: Spoken,
+    *,
+    form: tuple[str, ...] = (),
+    wants_comment: str = "",
+) -> int:
+    """Decides the question of a run with a choice; gives the exit code.
+
+    Where *wants_comment* says how a script names the reason, it cannot do without one; at a terminal it is asked for.
+    """
+    actor = session.actor(said["by"])
+    asked = find(session.app(), name, step, says=choice, actor=actor)
+    if wants_comment and not said["comment"] and not session.is_interactive:
+        raise click.UsageError(wants_comment)
+    is_report = choice == "done" and asked.question.kind == "task"
+    answering = Answering(
+        choice=choice,
+        comment=said["comment"],
+        form=form,
+        digest=said["digest"],
+        is_sure=said["yes"] or is_report,
+    )
+    return answer(session, asked, answering, actor=actor)
 
 
 # --- saying it ----------------------------------------------------------------------------------------------
@@ -220,7 +250,7 @@ async def _in_dialogue(
         keyboard = Keyboard(session.out)
         try:
             form = await _fill_in(keyboard, question, answering)
-            if not comment and answering.choice in inbox.COMMENTED:
+            if not comment and answering.choice in choices.COMMENTED:
                 comment = await keyboard.ask(line(("❯ ", "ask"), "why? ", ("(may be empty)", "dim")))
             if not answering.is_sure and not await _is_sure(keyboard, answering.choice, actor):
                 return None
@@ -264,7 +294,7 @@ def _tell_outcome(session: Session, asked: Asked, choice: str, *, actor: str) ->
     app = session.app()
     _, run = app.run(str(asked.row.number))
     node = run.nodes.get(asked.node.path)
-    said = f"{decided.DECISIONS.get(choice, _words(choice))} by {actor.removeprefix('user:')}"
+    said = f"{choices.decision_of(choice)} by {actor.removeprefix('user:')}"
     if node is None or node.status != "asking" or node.question is None:
         acknowledge(session, asked, f"{said}; {_next(run)}")
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import click
 
 from towpath.cli import parameters
@@ -9,12 +11,8 @@ from towpath.cli.session import Session, pass_session
 
 
 @click.command()
-@parameters.run_argument(required=True)
-@parameters.step_argument(required=False)
+@parameters.deciding("Kept with the answer.")
 @click.option("--form", multiple=True, metavar="KEY=VALUE", help="A field of the form; repeatable.")
-@parameters.comment_option("Kept with the answer.")
-@parameters.deciding_options
-@parameters.as_option()
 @pass_session
 def command(
     session: Session,
@@ -22,10 +20,7 @@ def command(
     run: str,
     step: str | None,
     form: tuple[str, ...],
-    comment: str,
-    digest: str | None,
-    yes: bool,
-    by: str | None,
+    **said: Unpack[parameters.Spoken],
 ) -> int:
     """Say that a task of a RUN is done, that a step with an unknown outcome did its work, or that a rollback was done by hand.
 
@@ -33,8 +28,4 @@ def command(
     """
     from towpath.cli import deciding
 
-    actor = session.actor(by)
-    asked = deciding.find(session.app(), run, step, says="done", actor=actor)
-    is_sure = yes or asked.question.kind == "task"
-    answering = deciding.Answering(choice="done", comment=comment, form=form, digest=digest, is_sure=is_sure)
-    return deciding.answer(session, asked, answering, actor=actor)
+    return deciding.decide(session, run, step, "done", said, form=form)

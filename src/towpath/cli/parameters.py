@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -122,6 +122,33 @@ def deciding_options(command: Command) -> Command:
     return command
 
 
+class Spoken(TypedDict):
+    """What somebody says with a decision."""
+
+    comment: str
+    digest: str | None
+    yes: bool
+    by: str | None
+
+
+def deciding(comment: str) -> Callable[[Command], Command]:
+    """RUN, STEP, --comment, --digest, --yes and --as of a command that decides a question; *comment* says what is written there."""
+
+    def with_all(command: Command) -> Command:
+        options = (
+            as_option(),
+            deciding_options,
+            comment_option(comment),
+            step_argument(required=False),
+            run_argument(required=True),
+        )
+        for option in options:
+            command = option(command)
+        return command
+
+    return with_all
+
+
 def json_option(text: str = "As JSON.") -> Callable[[Command], Command]:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help=text)
@@ -134,7 +161,9 @@ def watching_options(command: Command) -> Command:
             "--json", "as_json", is_flag=True, help="One JSON object for each fact, and one at the end."
         ),
         click.option("--plain", is_flag=True, help="Lines instead of a live tree; what a pipe gets."),
-        click.option("--no-ask", is_flag=True, help="Do not ask here what the run asks; `tow answer` does."),
+        click.option(
+            "--no-ask", is_flag=True, help="Do not ask here what the run asks; `tow inbox` lists it."
+        ),
     ):
         command = option(command)
     return command

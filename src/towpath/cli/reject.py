@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import click
 
 from towpath.cli import parameters
@@ -9,26 +11,10 @@ from towpath.cli.session import Session, pass_session
 
 
 @click.command()
-@parameters.run_argument(required=True)
-@parameters.step_argument(required=False)
-@parameters.comment_option("Why; kept with the rejection and shown to everybody.")
-@parameters.deciding_options
-@parameters.as_option()
+@parameters.deciding("Why; kept with the rejection and shown to everybody.")
 @pass_session
-def command(
-    session: Session,
-    *,
-    run: str,
-    step: str | None,
-    comment: str,
-    digest: str | None,
-    yes: bool,
-    by: str | None,
-) -> int:
+def command(session: Session, *, run: str, step: str | None, **said: Unpack[parameters.Spoken]) -> int:
     """Reject what a RUN asks for. One rejection decides, whatever the quorum is."""
     from towpath.cli import deciding
 
-    actor = session.actor(by)
-    asked = deciding.find(session.app(), run, step, says="reject", actor=actor)
-    answering = deciding.Answering(choice="reject", comment=comment, digest=digest, is_sure=yes)
-    return deciding.answer(session, asked, answering, actor=actor)
+    return deciding.decide(session, run, step, "reject", said)

@@ -53,7 +53,7 @@ def command(  # noqa: PLR0913 - the options of the command
     """Run a workflow, from a FILE or by its NAME, and watch it to its end.
 
     On a terminal a live tree shows the steps; a pipe gets one line for each thing that happens. A run that waits for people goes on
-    waiting; it is answered here, or with `tow answer` from another terminal.
+    waiting; it is answered here, or from another terminal: `tow inbox` lists what waits, and what to type.
 
     Ctrl-C asks whether to cancel the run and undo what it did, to leave it as it is (`tow resume` goes on), or to go on. Without a
     terminal, SIGINT cancels and SIGTERM leaves.

@@ -11,20 +11,8 @@ from typing import Final
 
 from towpath.core import events
 from towpath.core.run import Answer, Micros, Path, Question, is_within
+from towpath.people.choices import decision_of
 
-DECISIONS: Final[Mapping[str, str]] = {
-    "approve": "approved",
-    "reject": "rejected",
-    "send_back": "sent back",
-    "done": "done",
-    "failed": "could not be done",
-    "retry": "to be tried again",
-    "skip": "passed over",
-    "rollback": "to be rolled back",
-    "stop": "stopped",
-    "give_up": "given up",
-}
-"""Choices, as the decisions that they are."""
 _SILENCE: Final[Mapping[str, str]] = {
     "approve": "so it counts as approved",
     "reject": "so it counts as rejected",
@@ -81,7 +69,7 @@ class History:
             names = [_name(answer.by) for answer in deciders]
             who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
             decision = deciders[-1].decision
-            said = f"decided by {who} at {when}: {DECISIONS.get(decision, decision.replace('_', ' '))}"
+            said = f"decided by {who} at {when}: {decision_of(decision)}"
             return f"{said} ({deciders[-1].comment})" if deciders[-1].comment else said
         if self.stopped:
             return f"it was not decided: it was stopped at {when} ({self.stopped})"

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from towpath.core.run import Answer, Micros, Path
-from towpath.people import authority, escalation
+from towpath.people import authority, choices, escalation
 from towpath.people.authority import Case, Deny, Outlook
 from towpath.people.calendars import Timetable, timetable
 from towpath.people.civil_time import FOREVER
@@ -36,15 +36,6 @@ Standing: TypeAlias = Literal["asked", "answered", "held", "others"]
 """Where the person stands to a question, see above."""
 How: TypeAlias = Literal["asked", "rung", "handed_over", "everybody"]
 _ORDER: Final[tuple[Standing, ...]] = ("asked", "held", "answered", "others")
-_COMMANDS: Final[Mapping[str, str]] = {
-    "approve": "tow approve",
-    "reject": "tow reject",
-    "send_back": "tow send-back",
-    "done": "tow done",
-}
-"""Choices that have a command of their own; the others are words for `tow answer`."""
-COMMENTED: Final = frozenset({"reject", "send_back", "failed"})
-"""Choices for which others want to know why."""
 ANY_GROUP: Final = "*"
 """Every group and rota that the person stands behind."""
 
@@ -174,16 +165,6 @@ def look(
     found.sort(key=_urgency)
     items = tuple(view.item(sighted) for sighted in found[: wanted.items_max])
     return Inbox(items=items, left_out=len(found) - len(items), unlisted=unlisted)
-
-
-def command_of(number: RunNumber, path: Path, choice: str, fields: tuple[str, ...] = ()) -> str:
-    """What to type for a choice: `tow approve 12 go_live`."""
-    own = _COMMANDS.get(choice)
-    step = shlex.quote(path)
-    line = f"{own} {number} {step}" if own else f"tow answer {number} {step} {shlex.quote(choice)}"
-    if choice in ("approve", "done"):
-        line += "".join(f" --form {name}=…" for name in fields)
-    return line + (' --comment "…"' if choice in COMMENTED else "")
 
 
 class _Sighted(NamedTuple):
@@ -327,7 +308,7 @@ class _View:
         if sighted.standing == "answered":
             return (Command("withdraw", f"tow withdraw {number} {shlex.quote(asked.path)}"),)
         return tuple(
-            Command(choice, command_of(number, asked.path, choice, asked.fields))
+            Command(choice, choices.command_of(number, asked.path, choice, asked.fields))
             for choice in asked.question.choices
             if sighted.standing != "held" or self._may(sighted.case, choice)
         )

@@ -10,12 +10,12 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import shlex
 import unicodedata
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from towpath.people import choices
 from towpath.people.channels.contract import Micros, Notice, Text, Why
 
 if TYPE_CHECKING:
@@ -33,39 +33,12 @@ NAME_CHARS_MAX: Final = 200
 
 _SECOND: Final = 1_000_000
 _JOINER: Final = "\N{WORD JOINER}"
-_COMMANDS: Final[Mapping[str, str]] = {
-    "approve": "tow approve",
-    "reject": "tow reject",
-    "send_back": "tow send-back",
-    "done": "tow done",
-}
-"""Choices that have a command of their own; any other is an argument of `tow answer`."""
-_COMMENTED: Final = frozenset({"reject", "send_back", "failed"})
-"""Choices for which a reason is expected."""
 _KINDS: Final[Mapping[str, str]] = {
     "approval": "Approval wanted",
     "task": "To do",
     "failure": "A step failed and waits for you",
     "unknown": "Nobody knows whether a step was done",
     "rollback": "A rollback failed and waits for you",
-}
-_SILENCE: Final[Mapping[str, str]] = {
-    "reject": "it counts as rejected.",
-    "approve": "it counts as approved.",
-    "fail": "the step fails.",
-    "continue": "the run goes on without an answer.",
-}
-_DECISIONS: Final[Mapping[str, str]] = {
-    "approve": "approved",
-    "reject": "rejected",
-    "send_back": "sent back",
-    "done": "done",
-    "failed": "could not be done",
-    "retry": "to be tried again",
-    "skip": "to be passed over",
-    "rollback": "to be rolled back",
-    "stop": "to be stopped",
-    "give_up": "given up",
 }
 ASKING: Final[tuple[Why, ...]] = ("asked", "reminder", "rung", "voided")
 """Why somebody is told who is to answer; what is out of date when it was decided."""
@@ -172,7 +145,7 @@ def subject_of(notice: Notice) -> str:
 def _decided(notice: Notice) -> str:
     if not notice.decision:
         return "No longer asked"
-    word = _DECISIONS.get(notice.decision, notice.decision)
+    word = choices.decision_of(notice.decision)
     return f"{word[:1].upper()}{word[1:]}" + (f" by {_name(notice.by)}" if notice.by else "")
 
 
@@ -274,10 +247,7 @@ def command_of(notice: Notice, choice: str) -> str:
     """The exact command that gives an answer; one that asks, where the step cannot be typed."""
     if _line(notice.path, PATH_CHARS_MAX) != notice.path:
         return f"tow answer {notice.run}"
-    step = shlex.quote(notice.path)
-    own = _COMMANDS.get(choice)
-    said = f"{own} {notice.run} {step}" if own else f"tow answer {notice.run} {step} {shlex.quote(choice)}"
-    return said + (' --comment "…"' if choice in _COMMENTED else "")
+    return choices.command_of(notice.run, notice.path, choice)
 
 
 def _why_you(notice: Notice, recipient: str) -> str:
@@ -308,7 +278,7 @@ def _until(notice: Notice, *, now: Micros, zone: str) -> str:
 def _silence(notice: Notice) -> str:
     if notice.until is None or notice.if_unanswered is None:
         return "nothing happens; the run goes on waiting."
-    return _SILENCE.get(notice.if_unanswered, _line(notice.if_unanswered, NAME_CHARS_MAX))
+    return f"{choices.silence(notice.if_unanswered)}."
 
 
 def moment(at: Micros, zone: str = "UTC") -> str:

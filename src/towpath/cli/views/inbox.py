@@ -7,7 +7,8 @@ from typing import Any
 
 from towpath.cli.views import facts, words
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, wrap
-from towpath.cli.views.questions import SILENCE, who
+from towpath.cli.views.questions import who
+from towpath.people import choices
 from towpath.people.inbox import Inbox, Item, Standing
 from towpath.store.contract import Life, Microseconds, RunNumber
 
@@ -131,8 +132,8 @@ def _texts(item: Item, *, now: Microseconds) -> Iterator[str]:
 def _silence(item: Item, *, now: Microseconds) -> str:
     if item.until is None:
         return "no time limit; if nobody does anything, it goes on waiting"
-    what = SILENCE.get(item.open.question.if_unanswered or "fail", "")
-    return f"until {words.moment(item.until, now=now)} ({words.ahead(item.until, now=now)}), {what}"
+    what = choices.silence(item.open.question.if_unanswered)
+    return f"until {words.moment(item.until, now=now)} ({words.ahead(item.until, now=now)}), then {what}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Screen, Span, first_line, line, safe, table
 from towpath.cli.views.timeline import status_span
+from towpath.people import choices
 from towpath.store.contract import Life, Microseconds, OwnerId, OwnerRow, RunRow
 
 WORKFLOW_CELLS_MAX = 32
@@ -61,13 +62,24 @@ def note_of(row: RunRow, owners: Mapping[OwnerId, OwnerRow], *, now: Microsecond
         since = (
             f"  for {words.rough(now - summary.waiting_since)}" if summary.waiting_since is not None else ""
         )
-        return line(first_line(summary.waiting_for), (since, "dim"))
+        return line(first_line(summary.waiting_for), (since, "dim"), *_verb(row))
     if summary.ended_at is None:
         return _owner_note(row, owners)
     parts = [safe(part) for part in (summary.outcome, first_line(summary.message or "")) if part]
     if row.origin is not None:
         parts.insert(0, f"{safe(row.origin_reason or 'after')} of {row.origin}")
     return line((" · ".join(parts), "dim"))
+
+
+def _verb(row: RunRow) -> tuple[Span, ...]:
+    """What to type, where the run asks something."""
+    questions = row.summary.questions
+    if not questions:
+        return ()
+    first = questions[0]
+    is_only = len(questions) == 1 and not row.summary.questions_more
+    command = choices.first_command(str(row.number), first.path, first.question.kind, is_only=is_only)
+    return (("  ", "plain"), (command, "command"))
 
 
 def _owner_note(row: RunRow, owners: Mapping[OwnerId, OwnerRow]) -> Line:

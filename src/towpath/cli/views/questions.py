@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, wrap
 from towpath.core.run import Answer, Json, Micros, Node, Question
-from towpath.people import decided, escalation
+from towpath.people import choices, escalation
 from towpath.people.calendars import AnyCalendar
 from towpath.people.decided import History
 
@@ -16,12 +16,6 @@ EVIDENCE_LINES_MAX = 40
 COMMENTS_SHOWN_MAX = 10
 COMING_SHOWN_MAX = 6
 """Rungs and reminders to come that are shown."""
-SILENCE: Mapping[str, str] = {
-    "approve": "then it counts as approved",
-    "reject": "then it counts as rejected",
-    "fail": "then the step fails",
-    "continue": "then the run goes on",
-}
 
 
 def question_lines(node: Node, screen: Screen, *, now: Micros) -> tuple[Line, ...]:
@@ -130,7 +124,7 @@ def _coming(
             case "expiry":
                 yield (
                     rung.at,
-                    f"the time is up ({ahead}), {SILENCE.get(question.if_unanswered or 'fail', '')}",
+                    f"the time is up ({ahead}), then {choices.silence(question.if_unanswered)}",
                 )
             case "rung":
                 yield (
@@ -143,7 +137,7 @@ def _coming(
 
 def answer_text(answer: Answer) -> str:
     """`anna approved: looks good`."""
-    said = decided.DECISIONS.get(answer.decision, answer.decision.replace("_", " "))
+    said = choices.decision_of(answer.decision)
     return f"{who(answer.by)}: {said}{f' — {first_line(answer.comment)}' if answer.comment else ''}"
 
 

@@ -82,7 +82,7 @@ def _question(run: Run, node: Node, since: Micros | None) -> Wait:
         since=since,
         until=question.due,
         then=f"then {choices.silence(question.if_unanswered)}" if question.if_unanswered else "",
-        hint=choices.first_command("RUN", node.path, question.choices, is_only=is_only),
+        hint=choices.first_command("RUN", node.path, question.kind, is_only=is_only),
         asks=True,
     )
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from towpath.cli.views import summary, waits, words
+from towpath.cli.views import summary, words
 from towpath.cli.views.lines import Line, Screen, Span, first_line, line, safe, wrap
 from towpath.cli.watching.terminal import Keyboard
 from towpath.core.run import Json, Micros, Node, Path, Question
 from towpath.definition.inputs import from_text, problems_of
 from towpath.definition.model import Input
+from towpath.people import choices as choice_words
 
 LATER = "later"
 Refusal: TypeAlias = Callable[[str, str], str]
@@ -66,7 +67,7 @@ def _conditions(question: Question, node: Node, *, now: Micros) -> list[str]:
         given = [safe(answer.by) for answer in node.answers if answer.decision == "approve"]
         found.append(f"{len(given)} of {question.quorum} approvals{': ' if given else ''}{', '.join(given)}")
     if question.due is not None:
-        silence = waits.SILENCE.get(question.if_unanswered or "", "")
+        silence = f"then {choice_words.silence(question.if_unanswered)}" if question.if_unanswered else ""
         when = f"until {words.moment(question.due, now=now)} ({words.ahead(question.due, now=now)})"
         found.append(f"{when}, {silence}" if silence else when)
     return found

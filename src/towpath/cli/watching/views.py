@@ -6,13 +6,14 @@ import itertools
 import re
 from typing import Protocol
 
-from towpath.cli.views import facts, summary, timeline, tree, waits, words
+from towpath.cli.views import facts, summary, timeline, tree, words
 from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Line, Screen, line, safe
 from towpath.cli.watching.tails import TAIL_LINES, Tails, last_words
 from towpath.cli.watching.terminal import Region
 from towpath.core import events
 from towpath.core.run import Micros, Path, Run
+from towpath.people import choices
 from towpath.store.contract import RunNumber
 
 STILL_MICROS = 1_000_000
@@ -157,7 +158,7 @@ class PlainView:
             for entry in entries:
                 self._show(entry)
             if isinstance(fact, events.PeopleAsked) and not run.has_ended:
-                command = f"tow answer {self._number} {waits.quoted(fact.path)}"
+                command = choices.first_command(str(self._number), fact.path, fact.question.kind)
                 self._screen.show(line("          ", (command, "command")))
 
     def tick(self, now: Micros) -> None:  # noqa: ARG002 - lines have no clock
