@@ -15,7 +15,7 @@ import sys
 import zoneinfo
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import people_support as clocks
 
@@ -25,12 +25,15 @@ from towpath.core.run import Question
 from towpath.engines.clock import HandClock
 from towpath.store.contract import RunNumber, SendingFilter
 
+if TYPE_CHECKING:
+    from towpath.engines.embedded import EmbeddedEngine
+
 ZONE = clocks.BERLIN
 FRIDAY = "2026-11-20 16:00"
 """An hour before the weekend begins."""
 PATIENCE_SECONDS = 60
 
-PROJECT = """
+QUIET = """
 name: office
 people:
   users:
@@ -43,8 +46,6 @@ people:
     managers: ["user:bob", "user:cy"]
     leads: ["user:dora"]
     owners: ["user:eve"]
-channels:
-  hook: {kind: webhook, url: "http://127.0.0.1:9/nobody"}
 calendars:
   office: {time_zone: Europe/Berlin, hours: {mon-fri: "09:00-17:00"}}
   with_holiday: {time_zone: Europe/Berlin, hours: {mon-fri: "09:00-17:00"}, holidays: ["2026-11-23"]}
@@ -59,6 +60,14 @@ environments:
     window: office
     freeze: [year_end]
 """
+"""The project without a way to anybody."""
+PROJECT = (
+    QUIET
+    + """
+channels:
+  hook: {kind: webhook, url: "http://127.0.0.1:9/nobody"}
+"""
+)
 """Nothing listens at port 9: what is to be told stands in the outbox, and no test depends on whether it was sent."""
 
 
@@ -90,6 +99,11 @@ def wind_to(bench: Bench, moment: str, *, less_seconds: int = 0) -> None:
     seconds = (clocks.at(moment) - bench.home.clock.now()) / clocks.SECOND - less_seconds
     assert seconds >= 0, moment
     bench.wind(seconds)
+
+
+async def settled(bench: Bench) -> None:
+    """Waits until all that was decided is durable and what it asked for has begun: every run has ended, or waits."""
+    await cast("EmbeddedEngine", bench.engine).until_idle()
 
 
 def shown(at: int) -> str:
@@ -125,11 +139,13 @@ def notices(bench: Bench, run: RunNumber, *whys: str) -> list[tuple[str, str, st
     ]
 
 
-async def until_noticed(bench: Bench, run: RunNumber, expected: list[tuple[str, str, str]]) -> None:
-    """Waits until exactly this stands in the outbox about a run; what is told there comes a moment after what happened."""
+async def until_noticed(
+    bench: Bench, run: RunNumber, expected: list[tuple[str, str, str]], *whys: str
+) -> None:
+    """Waits until exactly this stands in the outbox; what is told there comes a moment after what happened."""
     with contextlib.suppress(TimeoutError):
-        await until(lambda: notices(bench, run) == expected)
-    assert notices(bench, run) == expected
+        await until(lambda: notices(bench, run, *whys) == expected)
+    assert notices(bench, run, *whys) == expected
 
 
 def question(bench: Bench, run: RunNumber, path: str = "gate") -> Question:
@@ -169,4 +185,5 @@ async def tow(bench: Bench, *words: str, by: str = "ann") -> subprocess.Complete
     )
     async with asyncio.timeout(PATIENCE_SECONDS):
         out, err = await process.communicate()
+    assert b"made a mistake" not in err, err.decode()
     return subprocess.CompletedProcess(words, process.returncode or 0, out.decode(), err.decode())

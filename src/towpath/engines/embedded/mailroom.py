@@ -7,7 +7,6 @@ facts, so a letter is answered exactly once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -104,8 +103,11 @@ class Mailroom:
         self, run: RunNumber, stimulus: stimuli.Answered, on_settled: OnSettled, accepted: Taken
     ) -> None:
         """An answer counts for what the evidence is now: it is read again first."""
-        with contextlib.suppress(TowpathError):
+        try:
             await self._engine.questions.refresh_evidence(run, stimulus.path)
+        except TowpathError as error:
+            on_settled(error)
+            return
         self._engine.tell_soon(run, stimulus, on_settled, took=(accepted,))
 
     def _refuse(self, message: Message, error: Exception | None) -> None:

@@ -7,6 +7,7 @@ question and from what was told already, and what came due meanwhile happens at 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from towpath.core import commands, events, stimuli
 from towpath.core.run import Json, Micros, Node, Path, Protection, Question, Run
 from towpath.engines import summaries
 from towpath.engines.contract import LadderKind, People, StartRequest
-from towpath.errors import BugError
+from towpath.errors import BugError, Refused, TowpathError
 from towpath.store.contract import RunNumber
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from towpath.engines.embedded.loop import Drive, EmbeddedEngine
 
 LADDER = "ladder"
+"""A timer's purpose, with the moment of its question: a later question has a ladder of its own."""
 WINDOW = "window"
 LOOK_AGAIN_MICROS = 3_600 * 1_000_000
 """How often a window that never opens, as the calendar stands, is looked at: calendars change."""
+_LOG = logging.getLogger("towpath.engine")
 
 
 class NoPeople:
@@ -93,7 +96,6 @@ class Questions:
             self._people.tell(
                 drive.number, drive.run, node, why=command.why, times=command.number, to=command.to
             )
-            self._arm(drive, node)
 
     def ended(self, drive: Drive, before: Run, facts: tuple[AnyEvent, ...]) -> None:
         """All who were asked are told that a question is decided, or needs no answer any more."""
@@ -121,13 +123,20 @@ class Questions:
         self._engine.set_timer(number, command.path, f"{WINDOW}:{command.window}", due)
 
     def timer_due(self, number: RunNumber, path: Path, purpose: str) -> None:
-        """A ladder is due, or a window may be open."""
+        """A ladder is due, or a window may be open; whatever is wrong with one run or calendar stops no other timer."""
         if not self._engine.owns(number):
             return
-        if purpose == LADDER:
-            self._climb(number, path)
-        else:
-            self._look_at_window(number, path, purpose.removeprefix(f"{WINDOW}:"))
+        what, _, which = purpose.partition(":")
+        try:
+            if what == LADDER:
+                self._climb(number, path, int(which))
+            else:
+                self._look_at_window(number, path, which)
+        except TowpathError as error:
+            _LOG.warning("engine.people_unknown run=%s: %s", number, error)
+            self._engine.set_timer(number, path, purpose, self._engine.clock.now() + LOOK_AGAIN_MICROS)
+        except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
+            self._engine.poisoned(number, purpose, error)
 
     async def start_review(self, number: RunNumber, run: Run) -> None:
         """An emergency start leaves a review behind, once; it is asked for again after a restart."""
@@ -141,11 +150,20 @@ class Questions:
         return node is not None and node.question is not None and bool(node.question.files)
 
     async def refresh_evidence(self, number: RunNumber, path: Path) -> None:
-        """Reads the files that a question shows again, before somebody answers it."""
-        drive = self._engine.drive(number)
-        node = drive.run.nodes.get(path)
-        if node is not None and node.question is not None and node.question.files:
-            await self._read_evidence(number, path, node.question.asked_at)
+        """Reads the files that a question shows again, before somebody answers it; raises Refused where they have changed.
+
+        Nobody has seen yet what stands there now, so no answer can mean it, least of all one that does not name what was seen.
+        """
+        node = self._engine.drive(number).run.nodes.get(path)
+        if node is None or node.question is None or not node.question.files:
+            return
+        await self._read_evidence(number, path, node.question.asked_at)
+        again = self._engine.drive(number).run.nodes.get(path)
+        if again is not None and again.question is not None and again.question.digest != node.question.digest:
+            raise Refused(
+                f"{path} was asked again since: what it shows has changed",
+                help=f"look at it again before you answer: `tow inbox`, or `tow show {number}`",
+            )
 
     async def _read_evidence(self, number: RunNumber, path: Path, asked_at: Micros) -> None:
         drive = self._engine.drive(number)
@@ -161,34 +179,42 @@ class Questions:
         await settled
 
     def _arm(self, drive: Drive, node: Node) -> None:
+        """The ladder's next step gets its timer. A question has one timer at a time, however often it is told of."""
         due = self._people.next_at(node, self._engine.clock.now())
-        if due is not None:
-            self._engine.set_timer(drive.number, node.path, LADDER, due)
+        if due is not None and node.question is not None:
+            self._engine.set_timer(drive.number, node.path, f"{LADDER}:{node.question.asked_at}", due)
 
-    def _climb(self, number: RunNumber, path: Path) -> None:
-        """What is due happens, in order, each only once; then the ladder waits for its next rung."""
+    def _climb(self, number: RunNumber, path: Path, asked_at: Micros) -> None:
+        """What is due happens, in order, each only once; then the ladder waits for its next step."""
         drive = self._engine.drive(number)
-        node = drive.run.nodes.get(path)
-        if node is None or node.status != "asking" or node.question is None:
-            return
-        now = self._engine.clock.now()
-        for kind, step in self._people.due(node, now):
-            climbed = stimuli.Climbed(
-                at=now, path=path, kind=kind, number=step, asked_at=node.question.asked_at
-            )
-            self._engine.tell_soon(number, climbed)
-        node = drive.run.nodes.get(path)
-        if node is not None and node.status == "asking":
+        node = _asking(drive, path, asked_at)
+        if node is not None:
+            now = self._engine.clock.now()
+            for kind, step in self._people.due(node, now):
+                climbed = stimuli.Climbed(at=now, path=path, kind=kind, number=step, asked_at=asked_at)
+                self._engine.tell_soon(number, climbed)
+            node = _asking(drive, path, asked_at)
+        if node is not None:
             self._arm(drive, node)
+        self._engine.settle_down(drive)
 
     def _look_at_window(self, number: RunNumber, path: Path, window: str) -> None:
-        drive = self._engine.drive(number)
-        node = drive.run.nodes.get(path)
-        if node is None or node.status != "waiting":
-            return
+        """While a window is closed, nothing of a run that waits for it is read."""
         now = self._engine.clock.now()
         opens_at = self._people.window_opens_at(window, now)
-        if opens_at is not None and opens_at <= now:
-            self._engine.tell_soon(number, stimuli.Signalled(at=now, kind="window", name=window))
-        else:
+        if opens_at is None or opens_at > now:
             self.await_window(number, commands.AwaitWindow(path=path, window=window))
+            return
+        drive = self._engine.drive(number)
+        node = drive.run.nodes.get(path)
+        if node is not None and node.status == "waiting":
+            self._engine.tell_soon(number, stimuli.Signalled(at=now, kind="window", name=window))
+        self._engine.settle_down(drive)
+
+
+def _asking(drive: Drive, path: Path, asked_at: Micros) -> Node | None:
+    """The node that still asks the question of that moment."""
+    node = drive.run.nodes.get(path)
+    if node is None or node.status != "asking" or node.question is None:
+        return None
+    return node if node.question.asked_at == asked_at else None
