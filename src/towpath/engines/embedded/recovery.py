@@ -38,7 +38,7 @@ async def resume(engine: EmbeddedEngine, number: RunNumber) -> None:
             f"run {number} has ended: {row.summary.status}",
             help=f"`tow retry {number}` goes on from where it failed, `tow rerun {number}` starts anew",
         )
-    if engine.owns(number):
+    if _is_ours(engine, row):
         return
     until = time.monotonic() + DYING_SECONDS
     while not store.owners.claim(number, engine.owner):
@@ -55,9 +55,14 @@ def resume_all(engine: EmbeddedEngine) -> int:
     while rows := engine.store.reader.runs(RunFilter(is_open=True, before=before, rows_max=PAGE_ROWS_MAX)):
         before = rows[-1].number
         for row in rows:
-            if not engine.owns(row.number) and engine.store.owners.claim(row.number, engine.owner):
+            if not _is_ours(engine, row) and engine.store.owners.claim(row.number, engine.owner):
                 taken += _goes_on(engine, row)
     return taken
+
+
+def _is_ours(engine: EmbeddedEngine, row: RunRow) -> bool:
+    """Whether this engine drives the run, or is just about to: its start may be durable before the loop has heard of it."""
+    return row.owner == engine.owner or engine.owns(row.number)
 
 
 def _goes_on(engine: EmbeddedEngine, row: RunRow) -> bool:
@@ -113,7 +118,7 @@ def rejoin_child(engine: EmbeddedEngine, parent: RunNumber, path: Path, child: R
 
 def take_child_over(engine: EmbeddedEngine, child: RunRow) -> None:
     """A child run that is open and that nobody drives goes on here."""
-    is_cared_for = child.summary.ended_at is not None or engine.owns(child.number)
+    is_cared_for = child.summary.ended_at is not None or _is_ours(engine, child)
     if not is_cared_for and engine.store.owners.claim(child.number, engine.owner):
         go_on(engine, child)
 
