@@ -48,12 +48,12 @@ class Killer:
         self._told = told
         self.writes = 0
 
-    def write(self, connection: Any, group: Any) -> Any:
+    def write(self, connection: Any, group: Any, chain: Any) -> Any:
         """Writes a group as the journal would, or dies."""
         self.writes += 1
         if self.writes == self._kill_at and self._when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        outcome = write_group(connection, group)
+        outcome = write_group(connection, group, chain)
         if self.writes == self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         self._told.write_text(str(self.writes))

@@ -17,6 +17,7 @@ from towpath.core.run import RunId
 from towpath.errors import LimitExceeded, StoreUnavailable
 from towpath.store import journal as journal_module
 from towpath.store import writing
+from towpath.store.chain import Chain
 from towpath.store.contract import Change, RunNumber, StaleChange, Started
 from towpath.store.sqlite import SqliteStore, open_reader, open_store
 
@@ -325,9 +326,9 @@ def test_a_slow_disk_is_left_to_the_thread(store: SqliteStore, monkeypatch: pyte
     threads: set[int] = set()
     write_group = writing.write_group
 
-    def watch(connection: sqlite3.Connection, group: list[Any]) -> Any:
+    def watch(connection: sqlite3.Connection, group: list[Any], links: Chain) -> Any:
         threads.add(threading.get_ident())
-        return write_group(connection, group)
+        return write_group(connection, group, links)
 
     monkeypatch.setattr(journal_module, "write_group", watch)
 

@@ -24,6 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from towpath.errors import LimitExceeded, StoreUnavailable
+from towpath.store.chain import Chain
 from towpath.store.connections import checkpoint, connect, is_busy, unavailable
 from towpath.store.contract import QUEUED_CHANGES_MAX
 from towpath.store.writing import roll_back, write_group
@@ -72,6 +73,7 @@ class SqliteJournal:
         """What the thread has and the loop has not heard of yet: changes, and checkpoints as one each."""
         self._pace_seconds = 0.0
         """How long a small group takes here, averaged."""
+        self._chain = Chain()
         self._pages = 0
         """About how many pages the write-ahead log holds."""
         self._stopped: StoreUnavailable | None = None
@@ -242,7 +244,7 @@ class SqliteJournal:
         if self._stopped is not None:
             return [self._stopped] * len(group)
         try:
-            return write_group(connection, group)
+            return write_group(connection, group, self._chain)
         except Exception as error:
             if connection is self._here and isinstance(error, sqlite3.Error) and is_busy(error):
                 with suppress(sqlite3.Error):

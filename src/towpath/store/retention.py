@@ -184,6 +184,7 @@ class Retention:
 _FORGETTING = (
     "begin_forgetting",
     "remember_key",
+    "remember_link",
     "forget_journal",
     "forget_messages",
     "forget_artifacts",

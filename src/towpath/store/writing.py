@@ -32,10 +32,11 @@ from towpath.store.many_rows import ManyRows
 from towpath.store.queries import queries
 
 if TYPE_CHECKING:
+    from towpath.store.chain import Chain
     from towpath.store.contract import Place, Record, Slot, Summary, Taken
 
 _SQL = queries("journal")
-_APPEND = ManyRows(_SQL["append"], columns=4)
+_APPEND = ManyRows(_SQL["append"], columns=5)
 _ACCEPT = ManyRows(_SQL["accept"], columns=23)
 _SUMMARISE = ManyRows(_SQL["summarise"], columns=9)
 _FENCE_ERRORS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_TRIGGER")
@@ -45,36 +46,70 @@ Item: TypeAlias = tuple[Change | NewRun, Callable[[Any], None]]
 """What is to be written and who is to be told; Any: OnDurable for a change, OnStarted for a run."""
 
 
-def write_group(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome] | None:
+class _Rows:
+    """Rows of the journal that are to be written, each with its link."""
+
+    __slots__ = ("_chain", "_connection", "values")
+
+    def __init__(self, connection: sqlite3.Connection, chain: Chain) -> None:
+        self._connection = connection
+        self._chain = chain
+        self.values: list[Any] = []
+        """One flat list of run, sequence, at, record and link, again and again (Any: what SQLite takes)."""
+
+    def add(self, run: RunNumber, after: int, records: tuple[Record, ...]) -> None:
+        """Adds what a run gets."""
+        self._chain.extend(self.values, self._connection, run, after, records)
+
+    def write(self) -> None:
+        """Writes what has gathered, inside of a transaction."""
+        _APPEND.write(self._connection, self.values)
+        self.values.clear()
+
+    def write_durably(self) -> None:
+        """Writes what has gathered in a transaction of its own."""
+        _APPEND.write_durably(self._connection, self.values)
+
+
+def write_group(connection: sqlite3.Connection, group: list[Item], chain: Chain) -> list[Outcome] | None:
     """Make a group durable; None says that all of it was kept and nobody waits for a value.
 
     Raises what SQLite raises when the disk, and not a change, is the reason.
     """
+    chain.trim()
     try:
-        records = _records_only(group)
-        if records is None:
-            return _write_together(connection, group)
-        _APPEND.write_durably(connection, records)
+        outcomes = _written(connection, group, chain)
+    except BaseException:
+        chain.forget()
+        raise
+    if outcomes is not None and any(isinstance(outcome, Exception) for outcome in outcomes):
+        chain.forget()
+    return outcomes
+
+
+def _written(connection: sqlite3.Connection, group: list[Item], chain: Chain) -> list[Outcome] | None:
+    try:
+        plain = _Rows(connection, chain)
+        if not _are_records_only(group, plain):
+            return _write_together(connection, group, chain)
+        plain.write_durably()
     except (sqlite3.IntegrityError, sqlite3.DataError):
-        return _write_singly(connection, group)
+        chain.forget()
+        return _write_singly(connection, group, chain)
     return None
 
 
-def _write_singly(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
+def _write_singly(connection: sqlite3.Connection, group: list[Item], chain: Chain) -> list[Outcome]:
     """Write a group in which a change cannot be kept: a savepoint for each change, one sync for all."""
     roll_back(connection)
     connection.execute("BEGIN IMMEDIATE")
-    outcomes = [_write_one(connection, what) for what, _ in group]
+    outcomes = [_write_one(connection, what, chain) for what, _ in group]
     connection.execute("COMMIT")
     return outcomes
 
 
-def _records_only(group: list[Item]) -> list[Any] | None:
-    """Return the values of a group's journal rows in one list, or None when a change carries more.
-
-    Any: a flat list of run, sequence, at, record, again and again, as SQLite wants it.
-    """
-    values: list[Any] = []
+def _are_records_only(group: list[Item], rows: _Rows) -> bool:
+    """Add a group's journal rows to *rows*; False when a change carries more."""
     for change, _ in group:
         if (
             change.__class__ is not Change
@@ -85,25 +120,25 @@ def _records_only(group: list[Item]) -> list[Any] | None:
             or not change.records
             or change.after < 1
         ):
-            return None
-        run, expected = change.run, change.after
-        for sequence, at, record in change.records:
+            return False
+        expected = change.after
+        for sequence, _, _ in change.records:
             expected += 1
             if sequence != expected:
-                return None
-            values += (run, sequence, at, record)
-    return values
+                return False
+        rows.add(change.run, change.after, change.records)
+    return True
 
 
-def _write_together(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
+def _write_together(connection: sqlite3.Connection, group: list[Item], chain: Chain) -> list[Outcome]:
     """Write a group in one transaction; what a guard refuses is left out, anything worse raises."""
     connection.execute("BEGIN IMMEDIATE")
     if all(map(_is_plain, group)):
-        outcomes = _write_plain(connection, group)
+        outcomes = _write_plain(connection, group, chain)
     else:
-        values: list[Any] = []
-        outcomes = [_apply(connection, what, values) for what, _ in group]
-        _APPEND.write(connection, values)
+        records = _Rows(connection, chain)
+        outcomes = [_apply(connection, what, records) for what, _ in group]
+        records.write()
     connection.execute("COMMIT")
     return outcomes
 
@@ -119,13 +154,13 @@ def _is_plain(item: Item) -> bool:
     return what.slot is None and check_gaps(what.records, 0) is None
 
 
-def _write_plain(connection: sqlite3.Connection, group: list[Item]) -> list[Outcome]:
+def _write_plain(connection: sqlite3.Connection, group: list[Item], chain: Chain) -> list[Outcome]:
     """Write changes and starts that do not depend on each other: few statements for each table."""
     keys = [what.start_key for what, _ in group if isinstance(what, NewRun) and what.start_key is not None]
     started = _started_by_keys(connection, keys)
     (last_number,) = connection.execute(_SQL["last_number"]).fetchone() or (0,)
     accepted: list[Any] = []
-    records: list[Any] = []
+    records = _Rows(connection, chain)
     summaries: dict[RunNumber, Summary] = {}
     definitions: dict[str, NewRun] = {}
     outcomes: list[Outcome] = []
@@ -147,12 +182,11 @@ def _write_plain(connection: sqlite3.Connection, group: list[Item]) -> list[Outc
             if what.start_key is not None:
                 started[what.start_key] = outcome
         outcomes.append(outcome)
-        for sequence, at, record in what.records:
-            records += (run, sequence, at, record)
+        records.add(run, what.after if isinstance(what, Change) else 0, what.records)
     for new in definitions.values():
         _keep_definition(connection, new)
     _ACCEPT.write(connection, accepted)
-    _APPEND.write(connection, records)
+    records.write()
     _SUMMARISE.write(
         connection,
         [value for run, summary in summaries.items() for value in (*rows.summary_values(summary), run)],
@@ -168,13 +202,13 @@ def _started_by_keys(connection: sqlite3.Connection, keys: list[str]) -> dict[st
     return {key: Started(number=number, id=run, existing=True) for key, number, run in found}
 
 
-def _write_one(connection: sqlite3.Connection, what: Change | NewRun) -> Outcome:
+def _write_one(connection: sqlite3.Connection, what: Change | NewRun, chain: Chain) -> Outcome:
     """Write one change or one run behind a savepoint; returns why it was not kept."""
     connection.execute("SAVEPOINT one")
     try:
-        values: list[Any] = []
-        outcome = _apply(connection, what, values)
-        _APPEND.write(connection, values)
+        records = _Rows(connection, chain)
+        outcome = _apply(connection, what, records)
+        records.write()
     except sqlite3.IntegrityError as error:
         outcome = _stale_or_bug(what, error)
     except sqlite3.DataError as error:
@@ -182,29 +216,30 @@ def _write_one(connection: sqlite3.Connection, what: Change | NewRun) -> Outcome
     else:
         connection.execute("RELEASE one")
         return outcome
+    chain.forget()
     connection.execute("ROLLBACK TO one")
     connection.execute("RELEASE one")
     return outcome
 
 
-def _apply(connection: sqlite3.Connection, what: Change | NewRun, values: list[Any]) -> Outcome:
-    """Check the guards, then write everything but the records, which are added to *values*."""
+def _apply(connection: sqlite3.Connection, what: Change | NewRun, records: _Rows) -> Outcome:
+    """Check the guards, then write everything but the records, which are added to *records*."""
     if isinstance(what, Change):
-        return _apply_change(connection, what, values)
-    return _apply_start(connection, what, values)
+        return _apply_change(connection, what, records)
+    return _apply_start(connection, what, records)
 
 
-def _apply_change(connection: sqlite3.Connection, change: Change, values: list[Any]) -> Exception | None:
+def _apply_change(connection: sqlite3.Connection, change: Change, records: _Rows) -> Exception | None:
     refused = (
-        _check_sequence(connection, change, values)
+        _check_sequence(connection, change, records)
         or _check_messages(connection, change.run, change.took)
         or (_check_slot(connection, change.holds, change.run) if change.holds else None)
         or (_enter(connection, change.enters, change.run) if change.enters else None)
     )
     if refused:
         return refused
-    for sequence, at, record in change.records:
-        values += (change.run, sequence, at, record)
+    if change.records:
+        records.add(change.run, change.after, change.records)
     _take_messages(connection, change.took)
     if change.holds:
         connection.execute(_SQL["hold_slot"], (change.holds.group, change.run))
@@ -213,7 +248,7 @@ def _apply_change(connection: sqlite3.Connection, change: Change, values: list[A
     return None
 
 
-def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any]) -> Started | Exception:
+def _apply_start(connection: sqlite3.Connection, new: NewRun, records: _Rows) -> Started | Exception:
     if new.start_key is not None:
         started = _started_by_keys(connection, [new.start_key])
         if started:
@@ -227,22 +262,20 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, values: list[Any])
         return refused
     _keep_definition(connection, new)
     number = RunNumber(connection.execute(_SQL["accept"], (None, *rows.new_run_values(new))).lastrowid or 0)
-    for sequence, at, record in new.records:
-        values += (number, sequence, at, record)
+    records.add(number, 0, new.records)
     _take_messages(connection, new.took)
     return Started(number=number, id=new.id)
 
 
-def _check_sequence(connection: sqlite3.Connection, change: Change, values: list[Any]) -> Exception | None:
+def _check_sequence(connection: sqlite3.Connection, change: Change, records: _Rows) -> Exception | None:
     """Check the fence of a change without records here; with records, the table itself is the fence.
 
-    What was decided before in the same group has to be in the table first: it still waits in *values*.
+    What was decided before in the same group has to be in the table first: it still waits in *records*.
     """
     refused = check_continued(change)
     if refused or change.records:
         return refused or check_gaps(change.records, change.after)
-    _APPEND.write(connection, values)
-    values.clear()
+    records.write()
     (last,) = connection.execute(_SQL["last_sequence"], (change.run,)).fetchone()
     return None if (last or 0) == change.after else stale(change)
 

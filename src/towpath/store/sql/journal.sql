@@ -1,6 +1,26 @@
 -- name: append
 -- One record at the end of a run; more rows are added to the VALUES when there are more.
-INSERT INTO journal (run, sequence, at, record) VALUES (?, ?, ?, ?);
+INSERT INTO journal (run, sequence, at, record, link) VALUES (?, ?, ?, ?, ?);
+
+-- name: link
+-- The link of a record.
+SELECT link FROM journal WHERE run = ? AND sequence = ?;
+
+-- name: forgotten_link
+-- The first link of a run that retention has removed.
+SELECT link FROM forgotten WHERE number = ?;
+
+-- name: chain
+-- Every record with its link, in the order of the chain.
+SELECT run, sequence, at, record, link FROM journal ORDER BY run, sequence;
+
+-- name: runs_kept
+-- Every run of the list, and whether it has ended.
+SELECT number, ended_at IS NOT NULL FROM runs ORDER BY number;
+
+-- name: runs_forgotten
+-- Every run that retention has removed, with its first link.
+SELECT number, link FROM forgotten ORDER BY number;
 
 -- name: last_sequence
 -- The number of the last record of a run.

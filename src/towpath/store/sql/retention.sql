@@ -17,6 +17,11 @@ SELECT 1 FROM runs WHERE number = ? AND ended_at IS NOT NULL;
 -- Allow the rows of a run to be deleted, until the end of this transaction.
 INSERT INTO forgetting (run) VALUES (?);
 
+-- name: remember_link
+-- Remember where the chain went through a run that goes.
+INSERT OR IGNORE INTO forgotten (number, link, forgotten_at)
+SELECT run, link, CAST(strftime('%s', 'now') AS INTEGER) * 1000000 FROM journal WHERE run = ? AND sequence = 1;
+
 -- name: forget_journal
 -- Delete the records of a run.
 DELETE FROM journal WHERE run = ?;
