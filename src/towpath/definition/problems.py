@@ -154,6 +154,10 @@ _TABLE = (
     _code(607, "duplicate-workflow", "Two workflows of a project have the same name."),
     _code(608, "bad-project", "Parts of the project's file do not fit together."),
     _code(609, "too-few-approvers", "A quorum is larger than the number of people who may approve."),
+    # 7xx: tests of workflows
+    _code(701, "impossible-expectation", "A test expects what its workflow cannot do."),
+    _code(702, "duplicate-test", "Tests of one file have different names."),
+    _code(703, "not-scriptable", "A test says of a step what a step of this kind does not do."),
     # 9xx
     _code(901, "more-problems", "There are more problems than are told."),
 )

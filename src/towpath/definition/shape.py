@@ -15,7 +15,7 @@ import re
 import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -36,6 +36,8 @@ REQUIRED: Mapping[str, object] = {"name": "unnamed", "steps": [{"run": ":"}]}
 """What stands in for the keys that a whole file cannot do without."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+Takes: TypeAlias = Mapping[str, tuple[str, str]]
+"""What keys take, and an example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,10 @@ class Shaped(Generic[ModelT]):
     """Steps that were replaced, with what the file said there."""
 
 
-def shape(cls: type[ModelT], source: Source) -> Shaped[ModelT]:
-    """The model *cls* of what *source* says, as far as it is sound."""
+def shape(cls: type[ModelT], source: Source, *, takes: Takes | None = None) -> Shaped[ModelT]:
+    """The model *cls* of what *source* says, as far as it is sound; *takes* are its words for what keys take."""
     assert source.root is not None
-    return _Shaper(cls, source, to_data(source.root), broken_paths(source.root)).shape()
+    return _Shaper(cls, source, to_data(source.root), broken_paths(source.root), takes=takes).shape()
 
 
 def shape_part(cls: type[ModelT], source: Source, data: object, at: DataPath) -> Shaped[ModelT]:
@@ -73,8 +75,10 @@ class _Shaper(Generic[ModelT]):
         broken: Iterable[DataPath],
         *,
         at: DataPath = (),
+        takes: Takes | None = None,
     ) -> None:
         self._at = at
+        self._takes = TAKES if takes is None else takes
         self._cls = cls
         self._source = source
         self._data = data  # Any: JSON values
@@ -122,7 +126,7 @@ class _Shaper(Generic[ModelT]):
         return None
 
     def _tell(self, told: Sequence[_Trouble]) -> None:
-        wording = _Wording(self._cls, self._source, self._data, self._at)
+        wording = _Wording(self._cls, self._source, self._data, self._at, takes=self._takes)
         for trouble in told:
             if not self._is_cut(trouble):
                 self._problems.extend(wording.tell(trouble))
@@ -393,7 +397,7 @@ def _narrowed_for(classes: tuple[type[BaseModel], ...], data: object) -> tuple[t
 
 # --- in our own words ---------------------------------------------------------------------------------------
 
-TAKES: Mapping[str, tuple[str, str]] = {
+TAKES: Takes = {
     "wait": ("a duration, or one of `until`, `window`, `event`, `signal`", "wait: 10m"),
     "each": ("a list, a map, an expression that gives one, or a `matrix`", "each: ${{ inputs.hosts }}"),
     "batch": ("numbers of at least 1 or percentages", "batch: [1, 10%, 100%]"),
@@ -465,7 +469,10 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
 class _Wording:
     """Turns an error of pydantic's into problems in our own words."""
 
-    def __init__(self, root: type[BaseModel], source: Source, data: object, at: DataPath) -> None:
+    def __init__(
+        self, root: type[BaseModel], source: Source, data: object, at: DataPath, *, takes: Takes
+    ) -> None:
+        self._takes = takes
         self._root = root
         self._source = source
         self._data = data
@@ -531,7 +538,7 @@ class _Wording:
         key, holder = str(trouble.path[-1]), trouble.path[:-1]
         meant = self._unused_lookalike(key, holder)
         field = self._field(trouble.path)
-        advice = f"did you mean `{key}` where it says `{meant}`?" if meant else _example(key, field)
+        advice = f"did you mean `{key}` where it says `{meant}`?" if meant else _example(key, field, self._takes)
         _, name = self._source.find((*self._prefix, *holder))
         where = f"each item of `{_last_key(holder)}` needs"
         if name is not None or (holder and isinstance(holder[-1], str)):
@@ -594,7 +601,7 @@ class _Wording:
         key = _last_key(trouble.path)
         choices = re.findall(r"'([^']*)'", str(trouble.context.get("expected", "")))
         value = _value_at(self._data, trouble.path)
-        takes = TAKES.get(key)
+        takes = self._takes.get(key)
         near = closest(value, choices) if isinstance(value, str) else None
         return self._source.problem(
             "not-one-of",
@@ -629,7 +636,7 @@ class _Wording:
         key = _last_key(trouble.path)
         value = _value_at(self._data, trouble.path)
         is_item = bool(trouble.path) and isinstance(trouble.path[-1], int)
-        takes = None if is_item else TAKES.get(key)
+        takes = None if is_item else self._takes.get(key)
         wanted = takes[0] if takes else _TYPES.get(trouble.type, "something else")
         advice = f"for example: {takes[1]}" if takes else ""
         if trouble.type == "string_type" and isinstance(value, int | float):
@@ -655,7 +662,7 @@ class _Wording:
         words = ", ".join(_LIMITS[name].format(value) for name, value in limits.items())
         empty = "min_length" in limits and trouble.context.get("actual_length") == 0
         message = f"`{key}` must not be empty" if empty else f"`{key}` {words or trouble.message}"
-        takes = TAKES.get(key)
+        takes = self._takes.get(key)
         return self._source.problem(
             "out-of-range",
             message,
@@ -735,8 +742,8 @@ def _as_id(text: str) -> str:
     return made if re.fullmatch(model.ID_PATTERN, made) else ""
 
 
-def _example(key: str, field: FieldInfo | None) -> str:
-    takes = TAKES.get(key)
+def _example(key: str, field: FieldInfo | None, words: Takes) -> str:
+    takes = words.get(key)
     if takes:
         return f"for example: {takes[1]}"
     return field.description if field is not None and field.description else ""

@@ -1,0 +1,119 @@
+"""Naming steps in a test: by id, by path, or by a path with `[*]` for any item or round.
+
+`smoke` is every instance of the step with this id, `fleet[web1]/smoke` is one of them, and `fleet[*]/smoke` says it out loud. The steps of
+another workflow that a step starts stand behind a `>`: `backup_first>copy`. What is said most exactly counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from towpath.core.plan import Plan, PlanStep
+from towpath.core.run import Path
+
+CHILD = ">"
+GATE = "gate:"
+_GATE_PATH = "~gate_"
+_INSTANCE = re.compile(r"\[[^\]]*\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a step stands: its path in its run, and the step that started that run."""
+
+    path: Path
+    id: str | None = None
+    """The step's id, where it has one."""
+    outer: Place | None = None
+    """The step that started the run; None in the run that is tested."""
+
+    @property
+    def full(self) -> str:
+        """The path from the run that is tested: `backup_first>copy`."""
+        path = gate_name(self.path)
+        return path if self.outer is None else f"{self.outer.full}{CHILD}{path}"
+
+
+def gate_name(path: Path) -> str:
+    """A path as a test writes it: `gate:production` for the gate of an environment."""
+    return f"{GATE}{path.removeprefix(_GATE_PATH)}" if path.startswith(_GATE_PATH) else path
+
+
+def gate_path(address: str) -> Path:
+    """The path of an environment's gate, from `gate:production`; other addresses stay as they are."""
+    return f"{_GATE_PATH}{address.removeprefix(GATE)}" if address.startswith(GATE) else address
+
+
+def exactness(address: str, place: Place) -> int:
+    """How exactly *address* names *place*: 0 not at all, 1 by its id, 2 by a pattern, 3 by its path."""
+    outer, _, local = address.rpartition(CHILD)
+    if bool(outer) != (place.outer is not None):
+        return 0
+    if place.outer is not None and not exactness(outer, place.outer):
+        return 0
+    local = gate_path(local)
+    if local == place.path:
+        return 3
+    if "[*]" in local and _INSTANCE.sub("[*]", local) == _INSTANCE.sub("[*]", place.path):
+        return 2 if re.fullmatch(_pattern(local), place.path) else 0
+    if place.id is not None and local == place.id:
+        return 1
+    return int("~" in local and "~" in place.path and local == _short(place.path))
+
+
+def best(addresses: Iterable[str], place: Place) -> str | None:
+    """The one of *addresses* that names *place* most exactly."""
+    found = [(exactness(address, place), address) for address in addresses]
+    most, address = max(found, default=(0, None), key=lambda pair: pair[0])
+    return address if most else None
+
+
+def names(plan: Plan) -> frozenset[str]:
+    """Every id and every shape of a path in a workflow: what an address in it may be."""
+    return frozenset(name for step in plan.steps for name in _names_of(step))
+
+
+def is_known(address: str, known: frozenset[str]) -> bool:
+    """Whether an address without `>` names something among *known*, which `names` gave."""
+    return address in known or _INSTANCE.sub("[*]", address) in known
+
+
+def find(plan: Plan, address: str) -> tuple[PlanStep, ...]:
+    """The steps of a workflow that an address without `>` names."""
+    if address in plan.by_id:
+        return (plan.by_id[address],)
+    shape = _INSTANCE.sub("[*]", address)
+    return tuple(step for step in plan.steps if shape_of(step) == shape)
+
+
+def shape_of(step: PlanStep) -> str:
+    """The path of a step with `[*]` for every item, round and branch."""
+    parts = ("[*]" if part == "*" else part for part in step.chain)
+    return _INSTANCE.sub("[*]", "".join(parts).removeprefix("/"))
+
+
+def _short(path: Path) -> str:
+    """A path in a handler from the step on that has the handler: `switch~rollback/1`."""
+    head, _, tail = path.rpartition("~")
+    return f"{head.rpartition('/')[2]}~{tail}"
+
+
+def _names_of(step: PlanStep) -> Iterator[str]:
+    shape = shape_of(step)
+    yield shape
+    if "~" in shape:
+        yield _short(shape)
+    if step.step is not None and step.step.id is not None:
+        yield step.step.id
+    if step.kind in ("each", "repeat", "choose"):
+        yield f"{shape}[*]"
+    for handler in ("rollback", "catch", "on_failure", "finally"):
+        if step.lists.get(handler):
+            yield f"{shape}~{handler}"
+            yield _short(f"{shape}~{handler}")
+
+
+def _pattern(address: str) -> str:
+    return re.escape(address).replace(re.escape("[*]"), r"\[[^\]]*\]")
