@@ -9,17 +9,18 @@ from typing import Any
 import click
 import immutables
 import pytest
-from outbox_support import MINUTE, NOW, Scripted, notice, process
+from outbox_support import BUSY, MINUTE, NOW, Scripted, notice, process
 from people_support import HOUR, calendar, directory, question
 
 from towpath.cli.group import root
 from towpath.core.run import Answer, Node, Run, RunId
 from towpath.definition.project import ProjectFile
+from towpath.engines.clock import HandClock
 from towpath.errors import BugError, Refused
 from towpath.people.bell import OutboxBell
 from towpath.people.channels.contract import Notice
 from towpath.people.channels.routes import Routes
-from towpath.people.messages import command_of
+from towpath.people.messages import command_of, subject_of
 from towpath.people.outbox import Outbox, decode
 from towpath.store.contract import RunNumber
 from towpath.store.memory import MemoryStore
@@ -37,6 +38,8 @@ PEOPLE = {
     },
     "groups": {"managers": ["user:ada", "user:ben"], "leads": ["user:dora", "user:ada"]},
 }
+
+MAIL = {"mail": {"kind": "email", "to": "ops@example.com"}}
 
 
 @pytest.fixture
@@ -56,40 +59,46 @@ def node(**different: Any) -> Node:
         answer_within=4 * HOUR,
         if_unanswered="reject",
     )
-    return Node(**({"path": "go_live", "plan": 1, "status": "asking", "question": asked} | different))
+    values: dict[str, Any] = {"path": "go_live", "plan": 1, "status": "asking", "question": asked}
+    return Node(**(values | different))
 
 
-def run_of(one: Node) -> Run:
+def run_of(one: Node, *, started_by: str = "user:eve") -> Run:
     """A run that waits for it."""
     plan = SimpleNamespace(workflow=SimpleNamespace(name="release_shop"))
     return Run(
         id=RunId("r1"),
         plan=plan,
-        started_by="user:eve",
+        started_by=started_by,
         nodes=immutables.Map({one.path: one}),
         url="https://t/12",
     )
 
 
-def bell(outbox: Outbox) -> OutboxBell:
+def bell(outbox: Outbox, *, now: int = NOW) -> OutboxBell:
     """A bell over an outbox."""
     known = directory(PEOPLE)
     return OutboxBell(
         outbox,
         directory=lambda: known,
         calendar=lambda name: calendar(hours={"mon-fri": "09:00-17:00"}) if name else None,
-        now=lambda: NOW,
+        now=lambda: now,
     )
 
 
-async def told(store: MemoryStore, *rings: tuple[Node, str, int, tuple[str, ...]]) -> list[Notice]:
+async def told(
+    store: MemoryStore,
+    *rings: tuple[Node, str, int, tuple[str, ...]],
+    now: int = NOW,
+    started_by: str = "user:eve",
+) -> list[Notice]:
     """The notices that come of some rings, oldest first."""
-    mail = {"mail": {"kind": "email", "to": "ops@example.com"}}
-    ways = Routes.of(ProjectFile.model_validate({"people": PEOPLE, "channels": mail}))
+    ways = Routes.of(ProjectFile.model_validate({"people": PEOPLE, "channels": MAIL}))
     async with process(store, {"mail": Scripted()}, ways=lambda: ways) as outbox:
-        ringing = bell(outbox)
+        ringing = bell(outbox, now=now)
         for one, why, times, to in rings:
-            ringing.ring(RUN, run_of(one), one, why=why, times=times, to=to)
+            run = run_of(one, started_by=started_by)
+            ringing.ring(RUN, run, one, why=why, times=times, to=to)
         await outbox.flush()
     rows = {row.notice: decode(row.body) for row in reversed(store.outbox.sendings())}
     return list(rows.values())
@@ -155,6 +164,77 @@ async def test_a_decision_is_told_and_calls_nobody_any_more(store: MemoryStore) 
 
     assert [(one.why, one.decision, one.by, one.comment, sorted(one.to)) for one in notices] == [
         ("decided", "approve", "user:ada", "looks good", ["ada", "carl", "dora"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "quorum", "now", "expected"),
+    [
+        ([("ada", "approve")], 1, NOW, "Approved by ada"),
+        ([("ada", "approve"), ("ben", "approve")], 2, NOW, "Approved by ada and ben"),
+        ([("ada", "approve"), ("ben", "reject")], 2, NOW, "Rejected by ben"),
+        ([("ada", "approve")], 2, NOW + 4 * HOUR, "The time was up, it counts as rejected"),
+        ([], 1, NOW + 4 * HOUR, "The time was up, it counts as rejected"),
+        ([("ada", "approve")], 2, NOW, "No longer asked"),
+    ],
+)
+async def test_how_a_question_ended_is_told_as_it_was(
+    store: MemoryStore, answers: list[tuple[str, str]], quorum: int, now: int, expected: str
+) -> None:
+    """All whose approvals it took are named; an approval that was one too few decided nothing when the time was up."""
+    given = tuple(Answer(by=f"user:{by}", decision=said, at=NOW) for by, said in answers)
+    asked = question(
+        who=("group:managers",), asked_at=NOW, quorum=quorum, answer_within=4 * HOUR, if_unanswered="reject"
+    )
+    over = node(question=asked, answers=given)
+
+    (one,) = await told(store, (over, "decided", NOW, ("group:managers",)), now=now)
+
+    assert subject_of(one) == f"{expected}: release_shop #12, go_live"
+
+
+async def test_who_was_handed_a_question_is_told(store: MemoryStore) -> None:
+    """An heir hears of it at once, once for each hand-over also after a restart, and later how it ended."""
+    handed = node(handed_to=("user:dora",))
+    who = ("group:managers",)
+
+    first = await told(store, (node(), "asked", NOW, who), (handed, "handed_over", 1, ("user:dora",)))
+    again = await told(store, (handed, "asked", NOW, who), (handed, "withdrawn", NOW, who))
+
+    assert [(one.why, sorted(one.to)) for one in first] == [
+        ("asked", ["ada", "carl"]),
+        ("handed_over", ["dora"]),
+    ]
+    assert [(one.why, sorted(one.to)) for one in again[2:]] == [("withdrawn", ["ada", "carl", "dora"])]
+
+
+async def test_what_names_nobody_is_told_to_who_started_it(store: MemoryStore) -> None:
+    """A failure waits for whoever operates: the person who started the run hears of it; a trigger is nobody."""
+    failed = node(question=question(kind="failure", who=(), choices=("retry", "stop"), asked_at=NOW))
+
+    (one,) = await told(store, (failed, "asked", NOW, ()))
+    by_clock = await told(MemoryStore(), (failed, "asked", NOW, ()), started_by="schedule:nightly")
+
+    assert (one.to, one.asked) == ({"eve": ""}, ())
+    assert [each.to for each in by_clock] == [{}]
+
+
+async def test_a_stop_calls_nobody_any_more(store: MemoryStore) -> None:
+    """What waits to be sent about a question of a run that was stopped is not sent."""
+    ways = Routes.of(ProjectFile.model_validate({"people": PEOPLE, "channels": MAIL}))
+    clock = HandClock(NOW)
+    async with process(store, {"mail": Scripted(BUSY, BUSY)}, clock=clock, ways=lambda: ways) as outbox:
+        ringing = bell(outbox)
+        ringing.ring(RUN, run_of(node()), node(), why="asked", times=NOW, to=("group:managers",))
+        await outbox.settle()
+        ringing.ring(RUN, run_of(node()), node(), why="withdrawn", times=NOW, to=("group:managers",))
+        await outbox.settle()
+
+    assert sorted((row.why, row.state) for row in store.outbox.sendings()) == [
+        ("asked", "recalled"),
+        ("asked", "recalled"),
+        ("withdrawn", "sent"),
+        ("withdrawn", "sent"),
     ]
 
 

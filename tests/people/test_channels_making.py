@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from http_support import answering
-from outbox_support import channel, sending
+from outbox_support import channel, notice, sending
 
 from towpath.definition.project import Channel
 from towpath.errors import NotFound
 from towpath.people.channels.contract import SendFailed
 from towpath.people.channels.making import close_channels, make_channel, make_channels
-from towpath.people.channels.terminal import TerminalChannel
+from towpath.people.channels.terminal import Terminal, TerminalChannel
 from towpath.steps.egress import GuardedEgress
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -116,26 +117,49 @@ async def test_every_kind_of_channel_can_be_made(kind: str) -> None:
     assert failed.value.is_final
 
 
-async def test_the_terminal_prints_what_is_to_be_told() -> None:
-    """The channel `terminal` is there where somebody sits, and prints lines that steer nothing."""
-    written: list[str] = []
-    made = make_channels({}, secrets=Secrets(), egress=GuardedEgress(), write=written.append)
+async def test_whoever_sits_at_the_terminal_is_told_there_in_short() -> None:
+    """The channel `terminal` is there where somebody sits, and shows what it is, what is asked, and why them, in lines that steer nothing."""
+    written: list[Sequence[str]] = []
+    made = make_channels(
+        {}, secrets=Secrets(), egress=GuardedEgress(), terminal=Terminal(user="ada", write=written.append)
+    )
 
-    await made["terminal"].send(sending())
+    await made["terminal"].send(sending(notice(question="Release\x1b[2J?")))
+    await made["terminal"].send(
+        sending(notice(why="decided", decision="reject", by="user:ben", comment="no"))
+    )
 
-    (block,) = written
-    assert block.startswith("Approval wanted: release_shop #12, go_live\n  Release v1.4.2")
-    assert "  tow approve 12 go_live\n" in block
+    assert written == [
+        (
+            "Approval wanted: release_shop #12, go_live",
+            "Release[2J?",
+            "you are in group:release_managers; 1 h 30 min left, then it counts as rejected",
+        ),
+        ("Rejected by ben: release_shop #12, go_live", "“no”"),
+    ]
     assert make_channels({}, secrets=Secrets(), egress=GuardedEgress()) == {}
 
 
-async def test_a_terminal_that_is_gone_is_no_disaster() -> None:
-    """Writing to a closed terminal is a failure of that sending, for good."""
+async def test_a_terminal_says_nothing_of_what_was_done_at_it() -> None:
+    """Who decided it themselves does not read that they did."""
+    written: list[Sequence[str]] = []
+    channel = TerminalChannel(Terminal(user="ada", write=written.append))
 
-    def closed(_: str) -> None:
+    await channel.send(sending(notice(why="decided", decision="approve", by="user:ada")))
+
+    assert written == []
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"), [("ada", "cannot be written: broken pipe"), ("ben", "that it was for is gone")]
+)
+async def test_a_terminal_that_is_gone_is_no_disaster(user: str, expected: str) -> None:
+    """A closed terminal, and one at which somebody else sits now, is a failure of that sending, for good."""
+
+    def closed(_: Sequence[str]) -> None:
         raise BrokenPipeError("broken pipe")
 
-    with pytest.raises(SendFailed, match="cannot be written") as failed:
-        await TerminalChannel(closed).send(sending())
+    with pytest.raises(SendFailed, match=expected) as failed:
+        await TerminalChannel(Terminal(user=user, write=closed)).send(sending())
 
     assert failed.value.is_final

@@ -9,7 +9,7 @@ from outbox_support import PROJECT, routes
 
 from towpath.store.contract import SENDINGS_MAX
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "people": {"users": {"eve": {}, "ada": {"email": "ada@example.com"}}},
     "channels": {
         "hook": {"kind": "webhook", "url": "https://example.com", "default": True},
@@ -76,12 +76,50 @@ def test_mail_goes_through_the_default_mail_channel() -> None:
     assert found(file, "ada") == [("user:ada", "second", "ada@example.com")]
 
 
-def test_a_terminal_is_told_as_well() -> None:
-    """Where somebody sits in front of the process, the terminal shows it too."""
-    assert found(PROJECT, "ada", has_terminal=True) == [
-        ("user:ada", "mail", "ada@example.com"),
-        ("to:", "terminal", ""),
-    ]
+@pytest.mark.parametrize(
+    ("people", "options", "expected"),
+    [
+        (("ada",), {}, [("user:ada", "mail", "ada@example.com"), ("user:ada", "terminal", "")]),
+        (("ben",), {}, [("user:ben", "chat", "U012AB3")]),
+        (("eve",), {"at_terminal": "eve"}, [("user:eve", "terminal", "")]),
+        (("stranger",), {"at_terminal": "stranger"}, [("user:stranger", "terminal", "")]),
+    ],
+)
+def test_who_sits_at_the_terminal_is_told_there_as_well(
+    people: tuple[str, ...], options: dict[str, str], expected: list[tuple[str, str, str]]
+) -> None:
+    """A person at the keyboard hears what is meant for them, and only that; it is a way like any other."""
+    assert found(PROJECT, *people, **{"at_terminal": "ada", **options}) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "people", "at_terminal", "expected"),
+    [
+        (DEFAULTS, (), "", [("to:", "hook", ""), ("to:#ops", "rooms", "#ops"), ("to:#dev", "rooms", "#dev")]),
+        (
+            DEFAULTS,
+            ("ada",),
+            "",
+            [
+                ("user:ada", "first", "ada@example.com"),
+                ("to:", "hook", ""),
+                ("to:#ops", "rooms", "#ops"),
+                ("to:#dev", "rooms", "#dev"),
+            ],
+        ),
+        (PROJECT, (), "", [("user:", "", "")]),
+        (PROJECT, ("eve",), "", [("user:eve", "", "")]),
+        (PROJECT, (), "eve", [("user:eve", "terminal", "")]),
+        (PROJECT, ("ada",), "eve", [("user:ada", "mail", "ada@example.com"), ("user:eve", "terminal", "")]),
+    ],
+)
+def test_what_is_for_whoever_operates(
+    file: dict[str, Any], people: tuple[str, ...], at_terminal: str, expected: list[tuple[str, str, str]]
+) -> None:
+    """A question that names nobody goes to the default channels, to who started the run, and to who sits at the terminal."""
+    sendings = routes(file, at_terminal=at_terminal).to(people, is_for_all=True)
+
+    assert [(one.recipient, one.channel, one.address) for one in sendings] == expected
 
 
 def test_nobody_is_woken_up_to_hear_that_it_is_over() -> None:

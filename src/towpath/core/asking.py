@@ -42,7 +42,10 @@ def handed_over(turn: Turn, node: Node, s: stimuli.HandedOver) -> None:
     """Somebody else may answer as well."""
     if len(node.handed_to) >= HANDED_TO_MAX:
         raise Refused(f"{node.path} was handed over {HANDED_TO_MAX} times already (HANDED_TO_MAX)")
-    turn.emit(events.QuestionHandedOver(at=s.at, path=s.path, by=s.by, to=s.to, comment=s.comment))
+    number = len(node.handed_to) + 1
+    turn.emit(
+        events.QuestionHandedOver(at=s.at, path=s.path, by=s.by, to=s.to, comment=s.comment, number=number)
+    )
 
 
 def commented(turn: Turn, node: Node, s: stimuli.Commented) -> None:

@@ -72,7 +72,7 @@ class AskPeople(Command, frozen=True, tag="ask_people"):
 class TellPeople(Command, frozen=True, tag="tell_people"):
     """Tell people about a question: that it waits for them still, or from now on, or that their answers are void."""
 
-    why: Literal["reminder", "rung", "voided"]
+    why: Literal["reminder", "rung", "handed_over", "voided"]
     number: int
     to: tuple[str, ...] = ()
 
@@ -209,6 +209,12 @@ def _on_told(event: events.PeopleTold) -> tuple[AnyCommand, ...]:
     return (TellPeople(path=event.path, why=event.kind, number=event.number, to=event.to),)
 
 
+def _on_handed_over(event: events.QuestionHandedOver) -> tuple[AnyCommand, ...]:
+    if not event.number:
+        return ()
+    return (TellPeople(path=event.path, why="handed_over", number=event.number, to=(event.to,)),)
+
+
 def _on_voided(event: events.AnswersVoided) -> tuple[AnyCommand, ...]:
     ask = AskPeople(path=event.path, question=event.question)
     return (
@@ -233,6 +239,7 @@ _BUILDERS: Mapping[type, Callable[[Any], tuple[AnyCommand, ...]]] = {
     events.WaitStarted: _on_wait,
     events.PeopleAsked: _on_asked,
     events.PeopleTold: _on_told,
+    events.QuestionHandedOver: _on_handed_over,
     events.AnswersVoided: _on_voided,
     events.EvidenceShown: _on_shown,
     events.StopRequested: _on_stop,

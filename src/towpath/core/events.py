@@ -176,6 +176,8 @@ class QuestionHandedOver(Event, frozen=True, tag="question_handed_over"):
     by: str
     to: str
     comment: str = ""
+    number: int = 0
+    """Which hand-over of this question, from 1; 0 in older journals, where nobody was told."""
 
 
 class CommentAdded(Event, frozen=True, tag="comment_added"):

@@ -8,8 +8,9 @@ and hand over their shift while a question waits. An answer is allowed when all 
 3. A person says it, and it is one whom the question goes to now: somebody who stands behind `who`, behind a rung that
    has been reached, or behind somebody whom it was handed over to. A question that names nobody (a failure, an unknown
    outcome, a failed rollback) goes to everybody whom the project knows.
-4. Nobody else has claimed it. A claim ends with the claimer's right to answer: who goes on holiday holds
-   nobody up. Whoever may answer may also take it over, in the open.
+4. Nobody else has claimed it. A claim ends when its holder has answered, gives it back, or may not answer any more: who
+   goes on holiday holds nobody up, and of two approvals the second is not held up by who gave the first. Whoever may
+   answer may also take it over, in the open.
 5. Four eyes: neither who started the run nor who last edited the file approves, under whatever name. Rejecting and
    sending back are open to them.
 6. The person has not answered an approval before; they may take their answer back and give another one.
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from towpath.core.run import Answer, Micros, Node, Question, Run
-from towpath.people import calendars, civil_time, escalation
+from towpath.people import calendars, civil_time, decided, escalation
 from towpath.people.calendars import AnyCalendar
 from towpath.people.directory import Directory, listed
 
@@ -86,11 +87,13 @@ class Outlook:
     needed: int
     """How many more of them it takes."""
     people: frozenset[str]
-    """Users who could say so now."""
+    """Users who could say so now; where one has claimed it, only that one, until the claim ends."""
     later: tuple[Later, ...] = ()
     """Users who may join in when a rung is reached, as far as is known today."""
     is_anybody: bool = False
     """The question goes to everybody, and the project does not say who that is."""
+    claimed_by: str = ""
+    """Who takes care of it; empty where nobody does."""
     warning: str = ""
     """Why it cannot be decided by the people who are asked now; empty when it can."""
 
@@ -176,17 +179,19 @@ def outlook(directory: Directory, case: Case, at: Micros) -> Outlook:
     is_approval = case.question.kind == "approval"
     given = sum(answer.decision == "approve" for answer in case.answers) if is_approval else 0
     needed = max((case.question.quorum if is_approval else 1) - given, 0)
-    now = _able(directory, case, asked(directory, case, at), wanted)
-    later = _later(directory, case, at, wanted, now)
+    able = _able(directory, case, asked(directory, case, at), wanted)
+    holder = claimer(directory, case, at)
+    later = _later(directory, case, at, wanted, able)
     is_anybody = not principals_of(case, at) and not everybody(directory)
     elsewhere = directory.resolve(principals_of(case, at), at).groups_elsewhere
-    can = is_anybody or bool(elsewhere) or len(now) >= needed
+    can = is_anybody or bool(elsewhere) or len(able) >= needed
     return Outlook(
         needed=needed,
-        people=now,
+        people=able if holder is None else able & {holder},
         later=later,
         is_anybody=is_anybody,
-        warning="" if can else _warning(directory, case, at, needed=needed, now=now, later=later),
+        claimed_by=holder or "",
+        warning="" if can else _warning(directory, case, at, needed=needed, now=able, later=later),
     )
 
 
@@ -196,21 +201,13 @@ def outlook(directory: Directory, case: Case, at: Micros) -> Outlook:
 def _closed(case: Case) -> Deny | None:
     if case.is_open:
         return None
-    decider = _decider(case)
-    if decider is None:
+    deciders = decided.deciders(case.question, case.answers)
+    if not deciders:
         return Deny(reason="the question is not open any more: it ended without a decision of people")
-    when = civil_time.said(decider.at, civil_time.zone_of("UTC"))
-    return Deny(reason=f"{_name(decider.by)} has decided it: {_words(decider.decision)}, {when}")
-
-
-def _decider(case: Case) -> Answer | None:
-    """The answer that decided a question that is over; None where time or a stop did."""
-    if not case.answers:
-        return None
-    last = case.answers[-1]
-    approvals = sum(answer.decision == "approve" for answer in case.answers)
-    is_short = case.question.kind == "approval" and last.decision == "approve"
-    return None if is_short and approvals < case.question.quorum else last
+    when = civil_time.said(deciders[-1].at, civil_time.zone_of("UTC"))
+    verb = "has" if len(deciders) == 1 else "have"
+    who = decided.names_of(deciders)
+    return Deny(reason=f"{who} {verb} decided it: {_words(deciders[-1].decision)}, {when}")
 
 
 def _unknown_word(case: Case, says: str) -> Deny | None:
@@ -280,6 +277,8 @@ def claimer(directory: Directory, case: Case, at: Micros) -> str | None:
     if not case.claimed_by:
         return None
     holder = person_of(directory, case.claimed_by)
+    if any(person_of(directory, answer.by) == holder for answer in case.answers):
+        return None
     principals = principals_of(case, at)
     if holder is None or not principals:
         return holder

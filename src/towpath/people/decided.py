@@ -5,7 +5,7 @@ The state of a run forgets a question when it is over. The journal does not, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -52,29 +52,38 @@ class History:
     @property
     def decided_by(self) -> tuple[Answer, ...]:
         """The answers that decided it: the last one, or as many approvals as it took; none where time or a stop did."""
-        if self.ended_at is None or not self.answers:
-            return ()
-        last = self.answers[-1]
-        if self.question.kind != "approval" or last.decision != "approve":
-            return (last,)
-        approvals = tuple(answer for answer in self.answers if answer.decision == "approve")
-        return approvals if len(approvals) >= self.question.quorum else ()
+        return () if self.ended_at is None else deciders(self.question, self.answers)
 
     def sentence(self, *, when: str) -> str:
         """`decided by anna at 14:02: approved`; *when* is the moment of its end, as people read it."""
         if self.ended_at is None:
             return "it is still open"
-        deciders = self.decided_by
-        if deciders:
-            names = [_name(answer.by) for answer in deciders]
-            who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-            decision = deciders[-1].decision
-            said = f"decided by {who} at {when}: {decision_of(decision)}"
-            return f"{said} ({deciders[-1].comment})" if deciders[-1].comment else said
+        by = self.decided_by
+        if by:
+            last = by[-1]
+            said = f"decided by {names_of(by)} at {when}: {decision_of(last.decision)}"
+            return f"{said} ({last.comment})" if last.comment else said
         if self.stopped:
             return f"it was not decided: it was stopped at {when} ({self.stopped})"
         silence = _SILENCE.get(self.question.if_unanswered or "fail", "")
         return f"nobody decided it in time: at {when} the time was up, {silence}"
+
+
+def deciders(question: Question, answers: Sequence[Answer]) -> tuple[Answer, ...]:
+    """The answers that decide a question: the last one, or as many approvals as it takes; none where they do not."""
+    if not answers:
+        return ()
+    last = answers[-1]
+    if question.kind != "approval" or last.decision != "approve":
+        return (last,)
+    approvals = tuple(answer for answer in answers if answer.decision == "approve")
+    return approvals if len(approvals) >= question.quorum else ()
+
+
+def names_of(answers: Sequence[Answer]) -> str:
+    """Who gave these answers, in their order: `anna`, `anna and ben`, `anna, ben and carl`."""
+    *first, last = [_name(answer.by) for answer in answers] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def histories(facts: Iterable[events.AnyEvent]) -> dict[Path, History]:

@@ -224,7 +224,7 @@ class _View:
             others=outlook.people - {self.person},
             later=outlook.later,
             warning=outlook.warning,
-            claimed_by=authority.claimer(self.directory, case, self.at) or "",
+            claimed_by=outlook.claimed_by,
             commands=self._commands(sighted),
         )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath.people import choices
 from towpath.people.channels.contract import Micros, Notice, Text, Why
+from towpath.people.decided import deciders
 
 if TYPE_CHECKING:
     from towpath.core.run import Json, Node, Run
@@ -40,8 +41,10 @@ _KINDS: Final[Mapping[str, str]] = {
     "unknown": "Nobody knows whether a step was done",
     "rollback": "A rollback failed and waits for you",
 }
-ASKING: Final[tuple[Why, ...]] = ("asked", "reminder", "rung", "voided")
+ASKING: Final[tuple[Why, ...]] = ("asked", "reminder", "rung", "handed_over", "voided")
 """Why somebody is told who is to answer; what is out of date when it was decided."""
+OVER: Final[frozenset[Why]] = frozenset({"decided", "withdrawn"})
+"""Why people are told that nobody needs to answer any more."""
 
 
 # --- a notice from what an engine knows ---------------------------------------------------------------------
@@ -73,7 +76,7 @@ def notice_of(
     """
     question = node.question
     assert question is not None, node.path
-    last = node.answers[-1] if node.answers else None
+    by = deciders(question, node.answers) if why == "decided" else ()
     return Notice(
         id=f"{run.id}/{node.path}#{node.attempt}@{question.asked_at}!{_IDS.get(why, why)}{times}",
         run=number,
@@ -81,22 +84,22 @@ def notice_of(
         workflow=run.plan.workflow.name,
         path=node.path,
         why=why,
-        number=times if why in ("reminder", "rung") else 0,
+        number=times if why in ("reminder", "rung", "handed_over") else 0,
         at=at,
         kind=question.kind,
         question=clean(question.text)[:QUESTION_CHARS_MAX],
         instructions=clean(question.instructions or "")[:QUESTION_CHARS_MAX],
         choices=question.choices,
         quorum=question.quorum,
-        answered_by=tuple(answer.by for answer in node.answers),
+        answered_by=tuple(answer.by for answer in by or node.answers),
         evidence=summary_of(question.evidence),
         to=to,
         asked=question.who,
         until=until,
         if_unanswered=question.if_unanswered,
-        decision=last.decision if last is not None and why == "decided" else "",
-        by=last.by if last is not None and why in ("decided", "withdrawn") else "",
-        comment=clean(last.comment)[:COMMENT_CHARS_MAX] if last is not None and why == "decided" else "",
+        decision=by[-1].decision if by else "",
+        by=by[-1].by if by else "",
+        comment=clean(by[-1].comment)[:COMMENT_CHARS_MAX] if by else "",
         started_by=run.started_by,
         url=run.url,
     )
@@ -136,6 +139,21 @@ def text_of(notice: Notice, *, recipient: str = "", at: Micros | None = None, zo
     )
 
 
+def brief(notice: Notice, *, recipient: str, at: Micros) -> tuple[str, ...]:
+    """A notice for somebody who sits at the terminal of its run: what it is, and what makes it theirs."""
+    if notice.why in OVER:
+        rest = [f"“{_line(notice.comment, COMMENT_CHARS_MAX)}”"] if notice.comment else []
+        return (subject_of(notice), *rest)
+    asked = _line(notice.question, SUBJECT_CHARS_MAX)
+    why = _why_you(notice, recipient)
+    until = (
+        ""
+        if notice.until is None
+        else f"; {span(notice.until - at)} left, then {_silence(notice).rstrip('.')}"
+    )
+    return (subject_of(notice), asked, f"{why}{until}")
+
+
 def subject_of(notice: Notice) -> str:
     """The one line that is seen before anything is opened."""
     where = f"{notice.workflow} #{notice.run}, {notice.path or 'the run'}"
@@ -143,10 +161,19 @@ def subject_of(notice: Notice) -> str:
 
 
 def _decided(notice: Notice) -> str:
-    if not notice.decision:
-        return "No longer asked"
-    word = choices.decision_of(notice.decision)
-    return f"{word[:1].upper()}{word[1:]}" + (f" by {_name(notice.by)}" if notice.by else "")
+    if notice.decision:
+        word = choices.decision_of(notice.decision)
+        return f"{word[:1].upper()}{word[1:]}" + (f" by {_deciders(notice)}" if notice.by else "")
+    if notice.until is not None and notice.until <= notice.at:
+        return f"The time was up, {choices.silence(notice.if_unanswered)}"
+    return "No longer asked"
+
+
+def _deciders(notice: Notice) -> str:
+    """Who decided: one person, or all whose approvals it took."""
+    names = notice.answered_by if notice.decision == "approve" and notice.answered_by else (notice.by,)
+    *first, last = names[:NAMES_SHOWN_MAX]
+    return f"{_names(tuple(first))} and {_name(last)}" if first else _name(last)
 
 
 _SUBJECTS: Final[Mapping[Why, Callable[[Notice], str]]] = {
@@ -154,9 +181,8 @@ _SUBJECTS: Final[Mapping[Why, Callable[[Notice], str]]] = {
     "reminder": lambda notice: f"Still waiting for you (reminder {notice.number})",
     "rung": lambda notice: f"Escalated to you (rung {notice.number})",
     "decided": _decided,
-    "withdrawn": lambda notice: (
-        f"{_name(notice.by)} took an answer back" if notice.by else "An answer was taken back"
-    ),
+    "handed_over": lambda notice: "Handed over to you",  # noqa: ARG005 - one shape
+    "withdrawn": lambda notice: "No longer asked, the run was stopped",  # noqa: ARG005 - one shape
     "voided": lambda notice: "Asked again, the answers so far are void",  # noqa: ARG005 - one shape
     "review": lambda notice: "Emergency change to be reviewed",  # noqa: ARG005 - one shape
 }
@@ -182,17 +208,15 @@ def _lines(notice: Notice, *, recipient: str, now: Micros, zone: str) -> Iterato
     yield _labelled("Where", f"{workflow}, run {notice.run}, step {where}")
     if notice.started_by:
         yield _labelled("Started by", _name(notice.started_by))
-    if notice.why == "decided":
-        yield from _about_decision(notice)
-    elif notice.why in ASKING or notice.why == "review":
-        yield from _about_asking(notice, recipient=recipient, now=now, zone=zone)
+    if notice.why in OVER:
+        yield from _about_end(notice)
     else:
-        yield from _about_progress(notice)
+        yield from _about_asking(notice, recipient=recipient, now=now, zone=zone)
     yield from _to_look(notice)
 
 
-def _about_decision(notice: Notice) -> Iterator[_Line]:
-    yield _labelled("Outcome", _decided(notice))
+def _about_end(notice: Notice) -> Iterator[_Line]:
+    yield _labelled("Outcome", _SUBJECTS[notice.why](notice))
     if notice.comment:
         yield _labelled("Comment", _line(notice.comment, COMMENT_CHARS_MAX))
     yield _Line("You need not do anything.")
@@ -214,8 +238,6 @@ def _about_asking(notice: Notice, *, recipient: str, now: Micros, zone: str) -> 
 
 
 def _about_progress(notice: Notice) -> Iterator[_Line]:
-    if notice.why == "withdrawn":
-        yield _labelled("Taken back by", _name(notice.by))
     if notice.why == "voided":
         yield _Line(
             "What it is about changed after the question: please look again, also if you have answered."
@@ -256,7 +278,9 @@ def _why_you(notice: Notice, recipient: str) -> str:
         told = _names(tuple(notice.to)) if notice.to else _names(notice.asked)
         return f"asked: {told}"
     through = notice.to[user]
-    if not through or through == recipient:
+    if not notice.asked and not through:
+        reason = "nobody is named, and you started the run"
+    elif not through or through == recipient:
         reason = "you are asked by name"
     elif through.startswith("user:"):
         reason = f"you stand in for {_name(through)}"

@@ -148,7 +148,9 @@ class Outbox:
 
     def _ways(self, notice: Notice) -> tuple[NewSending, ...]:
         try:
-            return self._routes().to(notice.to, is_calling=notice.why in _CALLING)
+            return self._routes().to(
+                notice.to, is_calling=notice.why in _CALLING, is_for_all=_is_for_all(notice)
+            )
         except TowpathError as error:
             told = f"nobody could be told: the ways to people cannot be read: {error.message}"
             return (NewSending(recipient="user:", channel="", error=told),)
@@ -468,6 +470,11 @@ def _to_be_kept(notice: Notice, sendings: tuple[NewSending, ...]) -> NewNotice:
         body=encode(notice),
         sendings=sendings,
     )
+
+
+def _is_for_all(notice: Notice) -> bool:
+    """Whether it is for whoever operates, because the question names nobody."""
+    return not notice.asked and notice.why != "handed_over"
 
 
 def _no_channel(name: str) -> SendFailed:

@@ -15,9 +15,12 @@ from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from towpath.errors import RemoteError
 
-Why: TypeAlias = Literal["asked", "reminder", "rung", "decided", "withdrawn", "voided", "review"]
-"""Why people are told: they are asked; they are reminded; it was escalated to them; it was decided, or nobody needs to decide any
-more; an answer was taken back; the answers are void and it is asked again; an emergency change is to be looked at afterwards."""
+Why: TypeAlias = Literal[
+    "asked", "reminder", "rung", "handed_over", "decided", "withdrawn", "voided", "review"
+]
+"""Why people are told: they are asked; they are reminded; it was escalated to them; it was handed over to them; it is over, by a
+decision or by its time; nobody needs to decide any more, because the run was stopped; the answers are void and it is asked again; an
+emergency change is to be looked at afterwards."""
 
 Micros: TypeAlias = int
 """Microseconds since 1970 in UTC."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from towpath.definition import project
     from towpath.people.channels.contract import Sending
     from towpath.people.channels.services import Kind, Service
+    from towpath.people.channels.terminal import Terminal
     from towpath.steps.contract import Egress
     from towpath.steps.secrets.contract import SecretProvider
 
@@ -34,16 +35,16 @@ def make_channels(
     *,
     secrets: SecretProvider,
     egress: Egress,
-    write: Callable[[str], object] | None = None,
+    terminal: Terminal | None = None,
 ) -> dict[str, Channel]:
-    """The channels of a project by name, and `terminal` where *write* leads to one."""
+    """The channels of a project by name, and `terminal` where there is one."""
     made: dict[str, Channel] = {
         name: make_channel(channel, secrets=secrets, egress=egress) for name, channel in channels.items()
     }
-    if write is not None:
+    if terminal is not None:
         from towpath.people.channels.terminal import TerminalChannel
 
-        made[TERMINAL] = TerminalChannel(write)
+        made[TERMINAL] = TerminalChannel(terminal)
     return made
 
 

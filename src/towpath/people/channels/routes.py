@@ -7,6 +7,9 @@ The rules, in this order; the first that finds a way counts:
 2. `email` of the person, through the e-mail channels that are `default`, or else through the first one.
 3. The channels that are `default`, to where they go by themselves. Several people who are reached so are told once, together.
 
+Whoever sits at the terminal of this process is told there as well. What is for everybody who operates goes to the default channels in
+any case, besides the people who are named.
+
 Where nothing is found, that is recorded in the place of a sending: nobody could be told. A channel that wakes people up
 (PagerDuty, Opsgenie) is used where somebody is to answer, never to say that it is decided.
 """
@@ -36,33 +39,37 @@ class Routes:
 
     users: Mapping[str, User]
     channels: Mapping[str, Channel]
-    has_terminal: bool = False
-    """Whether this process has somebody in front of it, who is told as well."""
+    at_terminal: str = ""
+    """Who sits in front of this process, without `user:`; empty where nobody does."""
 
     @classmethod
-    def of(cls, file: ProjectFile, *, has_terminal: bool = False) -> Routes:
+    def of(cls, file: ProjectFile, *, at_terminal: str = "") -> Routes:
         """The ways that a project's file names."""
-        return cls(users=file.people.users, channels=file.channels, has_terminal=has_terminal)
+        return cls(users=file.people.users, channels=file.channels, at_terminal=at_terminal)
 
-    def to(self, people: Iterable[str], *, is_calling: bool = True) -> tuple[NewSending, ...]:
-        """How these people are told; *is_calling* where somebody is to do something. Then it is never empty."""
-        found = self._all_to(sorted(set(people)))
+    def to(
+        self, people: Iterable[str], *, is_calling: bool = True, is_for_all: bool = False
+    ) -> tuple[NewSending, ...]:
+        """How these people are told.
+
+        Args:
+            people: users' names.
+            is_calling: somebody is to do something. Then it is never empty: where no way is found, it says so.
+            is_for_all: it is for whoever operates, whether or not they are named.
+
+        """
+        names = {*people, self.at_terminal} if is_for_all and self.at_terminal else set(people)
+        found = [sending for name in sorted(names) for sending in self._to_person(name)]
+        if is_for_all:
+            found = [*(one for one in found if one.channel), *self._by_default()] or found
+        if not found:
+            found = [_unreachable(TO_PERSON, _NOBODY_OPERATES if is_for_all else _NOBODY_STANDS_BEHIND)]
         if not is_calling:
             found = [one for one in found if one.channel and not self._wakes(one.channel)]
         return _limited(tuple({(one.recipient, one.channel): one for one in found}.values()))
 
     def _wakes(self, channel: str) -> bool:
         return channel in self.channels and self.channels[channel].kind in WAKING
-
-    def _all_to(self, names: list[str]) -> list[NewSending]:
-        found = [sending for name in names for sending in self._to_person(name)]
-        if self.has_terminal:
-            found.append(NewSending(recipient=TO_PLACE, channel=TERMINAL))
-        if not names:
-            found.append(
-                _unreachable(TO_PERSON, "nobody could be told: nobody stands behind those who are asked")
-            )
-        return found
 
     def zone_of(self, recipient: str) -> str:
         """The time zone in which a recipient reads times."""
@@ -77,6 +84,8 @@ class Routes:
             or tuple(self._by_email(recipient, user))
             or tuple(self._by_default())
         )
+        if name == self.at_terminal:
+            ways = (*ways, NewSending(recipient=recipient, channel=TERMINAL))
         return ways or (_unreachable(recipient, _why_not(name, user)),)
 
     def _by_contact(self, recipient: str, user: User | None) -> Iterator[NewSending]:
@@ -104,6 +113,10 @@ class Routes:
             if channel.default:
                 for place in channel.to or ("",):
                     yield NewSending(recipient=f"{TO_PLACE}{place}", channel=name, address=place)
+
+
+_NOBODY_STANDS_BEHIND: Final = "nobody could be told: nobody stands behind those who are asked"
+_NOBODY_OPERATES: Final = "nobody could be told: nobody is named, and no channel of towpath.yaml is a default"
 
 
 def _why_not(name: str, user: User | None) -> str:

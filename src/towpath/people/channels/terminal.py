@@ -1,28 +1,42 @@
-"""The terminal in front of which somebody sits: what is to be told is printed there."""
+"""The terminal in front of which somebody sits: that person is told there what concerns them, in a line or two."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from towpath.people.channels.contract import SendFailed
-from towpath.people.messages import clean
+from towpath.people.channels.routes import TO_PERSON
+from towpath.people.messages import brief
 
 if TYPE_CHECKING:
     from towpath.people.channels.contract import Sending
 
 
-class TerminalChannel:
-    """Prints each text as a block of lines; what was cleaned of control characters steers no terminal."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """Where a process has somebody in front of it."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
+    user: str
+    """Who that is, without `user:`."""
+    write: Callable[[Sequence[str]], object]
+    """Shows lines, which steer no terminal."""
+
+
+class TerminalChannel:
+    """Shows each notice in a line or two to whoever sits there; what they decided themselves is no news to them."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
 
     async def send(self, sending: Sending) -> None:
-        """Prints one text, its subject first."""
-        text = sending.text
-        body = "".join(f"  {line}".rstrip() + "\n" for line in clean(text.plain).splitlines())
+        """Shows one notice; raises SendFailed where it was for another terminal, or this one is gone."""
+        if sending.recipient != f"{TO_PERSON}{self._terminal.user}":
+            raise SendFailed("the terminal that it was for is gone", is_final=True)
+        if sending.notice.by == sending.recipient:
+            return
         try:
-            self._write(f"{clean(text.subject)}\n{body}")
+            self._terminal.write(brief(sending.notice, recipient=sending.recipient, at=sending.at))
         except (OSError, ValueError) as error:
             raise SendFailed(f"the terminal cannot be written: {error}", is_final=True) from None
