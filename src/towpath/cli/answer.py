@@ -37,7 +37,7 @@ def _choice_options(function: parameters.Command) -> parameters.Command:
 @_choice_options
 @click.option("--comment", default="", metavar="TEXT", help="Kept with the answer.")
 @click.option("--form", multiple=True, metavar="KEY=VALUE", help="A field of the form; repeatable.")
-@parameters.by_option()
+@parameters.as_option()
 @parameters.json_option("The open questions as JSON.")
 @pass_session
 def command(

@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.1
 @click.option("--no-rollback", is_flag=True, help="Leave what was done as it is.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the run.")
 @click.option("--wait", is_flag=True, help="Come back when the run has ended.")
-@parameters.by_option()
+@parameters.as_option()
 @pass_session
 def command(session: Session, *, run: str, no_rollback: bool, reason: str, wait: bool, by: str | None) -> int:
     """Stop a RUN: its steps are ended, none of their processes is left, and what was done is undone.

@@ -49,6 +49,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             logs="Show what steps printed",
             graph="Draw a workflow or a run",
             artifacts="List or fetch the files that a run kept",
+            audit="Who did what, and the proof that nobody changed the record",
         ),
     ),
     (

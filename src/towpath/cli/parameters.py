@@ -80,15 +80,10 @@ def step_option(text: str) -> Callable[[Command], Command]:
     return click.option("--step", metavar="PATH", help=text, shell_complete=_complete_steps)
 
 
-def workflow_argument(metavar: str = "WORKFLOW") -> Callable[[Command], Command]:
+def workflow_argument(metavar: str = "WORKFLOW", *, required: bool = True) -> Callable[[Command], Command]:
     """WORKFLOW: a file, or the name of a workflow of the project."""
-    return click.argument("workflow", metavar=metavar, shell_complete=_complete_workflows)
-
-
-def by_option() -> Callable[[Command], Command]:
-    """--by NAME."""
-    return click.option(
-        "--by", metavar="NAME", help="Who acts; the user of this machine where it is left out (TOW_USER)."
+    return click.argument(
+        "workflow", metavar=metavar, required=required, shell_complete=_complete_workflows
     )
 
 

@@ -10,7 +10,7 @@ from towpath.cli.session import Session, pass_session
 
 @click.command()
 @parameters.run_argument()
-@parameters.by_option()
+@parameters.as_option()
 @parameters.watching_options
 @pass_session
 def command(session: Session, *, run: str, by: str | None, as_json: bool, plain: bool, no_ask: bool) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @parameters.run_argument(all_when_left_out=True)
-@parameters.by_option()
+@parameters.as_option()
 @parameters.watching_options
 @pass_session
 def command(

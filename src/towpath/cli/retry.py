@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @parameters.run_argument()
 @parameters.step_option("Which step, where several ask or wait for their retry.")
-@parameters.by_option()
+@parameters.as_option()
 @parameters.watching_options
 @pass_session
 def command(

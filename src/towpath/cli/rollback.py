@@ -11,7 +11,7 @@ from towpath.cli.session import Session, pass_session
 @click.command()
 @parameters.run_argument()
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the run.")
-@parameters.by_option()
+@parameters.as_option()
 @parameters.watching_options
 @pass_session
 def command(

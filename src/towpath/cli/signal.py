@@ -14,7 +14,7 @@ from towpath.cli.session import Session, pass_session
 @parameters.run_argument(required=True)
 @click.argument("name", metavar="NAME")
 @click.option("--payload", metavar="JSON", help="What the waiting step gets as its outputs.")
-@parameters.by_option()
+@parameters.as_option()
 @pass_session
 def command(session: Session, *, run: str, name: str, payload: str | None, by: str | None) -> int:
     """Send the signal NAME to a RUN. It is kept until a step waits for it."""

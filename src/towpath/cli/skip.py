@@ -12,7 +12,7 @@ from towpath.cli.session import Session, pass_session
 @parameters.run_argument(required=True)
 @parameters.step_argument(required=False)
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the run.")
-@parameters.by_option()
+@parameters.as_option()
 @pass_session
 def command(session: Session, *, run: str, step: str | None, reason: str, by: str | None) -> int:
     """Pass over a STEP that asks what to do, or that waits for its next attempt; the run goes on without it.

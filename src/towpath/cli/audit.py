@@ -1,0 +1,244 @@
+"""`tow audit`."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from towpath.cli import exit_codes, parameters
+from towpath.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from towpath.app import App
+    from towpath.observe.audit import Act
+    from towpath.store.chain import Verdict
+    from towpath.store.contract import RunRow
+
+ACTS_DEFAULT = 50
+ACTS_MAX = 100_000
+
+
+@click.group()
+def command() -> None:
+    """Who did what, and the proof that nobody changed the record of it."""
+
+
+@command.command("log")
+@parameters.run_argument(all_when_left_out=True)
+@click.option("--by", metavar="WHO", help="Only what this person did: ada, or user:ada.")
+@click.option("--since", metavar="WHEN", help="Only acts since then: 2h, 7d, or 2026-11-22T08:00.")
+@click.option(
+    "-n",
+    "--last",
+    "last",
+    default=ACTS_DEFAULT,
+    show_default=True,
+    type=click.IntRange(1, ACTS_MAX),
+    metavar="N",
+    help="How many acts, the newest.",
+)
+@parameters.json_option("One JSON object for each act.")
+@pass_session
+def log(
+    session: Session, *, run: str | None, by: str | None, since: str | None, last: int, as_json: bool
+) -> int:
+    """List who started, approved, rejected, cancelled, signalled what, with their reasons; of one RUN, or of all.
+
+    The oldest act comes first. Every act is an event of its run: `tow show RUN` tells it among the rest.
+    """
+    app = session.app()
+    after = 0 if since is None else _moment(since, app.now())
+    actor = None if by is None else by if ":" in by else f"user:{by}"
+    rows = (app.reader.run(run),) if run is not None else _all_runs(app)
+    found = (
+        (act.at, row.number, act.sequence, row, act)
+        for row in rows
+        for act in _acts(app, row)
+        if act.at >= after and actor in (None, act.by)
+    )
+    newest = sorted(heapq.nlargest(last, found, key=lambda entry: entry[:3]), key=lambda entry: entry[:3])
+    if as_json:
+        _as_json([(row, act) for *_, row, act in newest])
+    elif not newest:
+        session.out.say("nobody did anything" + (" that fits" if by or since or run else " yet"))
+    else:
+        session.out.show(
+            *_table([(row, act) for *_, row, act in newest], width=session.out.width, now=app.now())
+        )
+    return exit_codes.OK
+
+
+def _acts(app: App, row: RunRow) -> Iterator[Act]:
+    from towpath.observe import audit
+
+    return audit.acts(app.reader.events(row.number))
+
+
+def _all_runs(app: App) -> Iterator[RunRow]:
+    """Every run, the newest first."""
+    from towpath.store.contract import PAGE_ROWS_MAX, RunFilter
+
+    before = None
+    while rows := app.reader.runs(RunFilter(before=before, rows_max=PAGE_ROWS_MAX)):
+        yield from rows
+        before = rows[-1].number
+
+
+def _moment(text: str, now: int) -> int:
+    """Microseconds since 1970 of `7d` (so long ago) or of a timestamp; raises Refused."""
+    import datetime
+
+    from towpath.definition.model import parse_duration
+    from towpath.errors import Refused
+
+    try:
+        return now - round(parse_duration(text) * 1_000_000)
+    except ValueError:
+        pass
+    try:
+        return round(datetime.datetime.fromisoformat(text).astimezone().timestamp() * 1_000_000)
+    except ValueError:
+        raise Refused(
+            f"--since {text}: that is no moment",
+            help="write how long ago (2h, 7d) or a date (2026-11-22T08:00)",
+        ) from None
+
+
+def _as_json(found: list[tuple[RunRow, Act]]) -> None:
+    from towpath.cli.views import facts, words
+
+    for row, act in found:
+        told: dict[str, Any] = {  # Any: JSON
+            "at": words.stamp(act.at),
+            "by": act.by,
+            "did": act.did,
+            "run": row.number,
+            "workflow": row.workflow,
+            "step": act.path,
+            "text": act.text,
+            "via": act.via,
+            "record": act.sequence,
+        }
+        click.echo(facts.json_line(told))
+
+
+def _table(found: list[tuple[RunRow, Act]], *, width: int, now: int) -> tuple[Any, ...]:
+    from towpath.cli.views import words
+    from towpath.cli.views.lines import line, safe, table
+
+    head = tuple(line((title, "dim")) for title in ("WHEN", "WHO", "DID", "WHAT", ""))
+    rows = [
+        (
+            line((words.moment(act.at, now=now), "dim")),
+            line(safe(act.by.removeprefix("user:"))),
+            line((act.did, "warn" if act.did in LOUD else "plain")),
+            line(
+                (f"#{row.number} {safe(row.workflow)}", "name"),
+                (f" {safe(act.path)}" if act.path else "", "plain"),
+            ),
+            line((safe(" ".join(act.text.split())), "dim")),
+        )
+        for row, act in found
+    ]
+    return tuple(table([head, *rows], width=width))
+
+
+LOUD = frozenset({"broke the glass", "rejected", "cancelled", "rolled back", "gave up"})
+"""Acts that an auditor looks for first."""
+
+
+@command.command("verify")
+@click.option(
+    "--anchor",
+    metavar="RUN.RECORD:DIGEST",
+    help="What an earlier verification printed: that record has to be there still.",
+)
+@click.option(
+    "--database",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="A database file from anywhere, as it lies in a data folder, instead of this project's.",
+)
+@parameters.json_option("The verdict as one JSON object.")
+@pass_session
+def verify(session: Session, *, anchor: str | None, database: Path | None, as_json: bool) -> int:
+    """Check that no record of the journal was changed, removed or added afterwards, and say where one was.
+
+    Every record carries a digest of itself and of the one before it. Whoever can write the database can also make all digests anew: keep
+    the anchor that this prints somewhere else, and verify against it.
+    """
+    from towpath.store import chain
+    from towpath.store.connections import connect, explained
+
+    wanted = None if anchor is None else chain.read_anchor(anchor)
+    if database is None:
+        _ = session.app().reader
+        database = session.app().folder.database
+    with explained(database):
+        connection = connect(database, read_only=True)
+        try:
+            verdict = chain.verify(connection, wanted)
+        finally:
+            connection.close()
+    if as_json:
+        _verdict_as_json(verdict)
+    else:
+        _say(session, verdict)
+    return exit_codes.OK if verdict.holds else exit_codes.FAILED
+
+
+def _say(session: Session, verdict: Verdict) -> None:
+    from towpath.cli.views import words
+
+    out = session.out
+    for found in verdict.breaks:
+        place = f"run {found.run}" + (f", record {found.sequence}" if found.sequence else "")
+        when = f" ({words.stamp(found.at)})" if found.at else ""
+        out.say(("✗ ", "bad"), (place, "name"), (when, "dim"), f"  {found.text}")
+    if verdict.breaks_more:
+        out.say(f"… and {verdict.breaks_more:,} more")
+    counted = f"{words.counted(verdict.records, 'record')} of {words.counted(verdict.runs, 'run')}"
+    if verdict.holds:
+        out.say(("✓ ", "good"), f"{counted}: nothing was changed, removed or added")
+    else:
+        out.say(("✗ ", "bad"), f"{counted}: the journal is not what was written")
+    if verdict.forgotten:
+        out.say((f"{words.counted(verdict.forgotten, 'run')} removed by retention", "dim"))
+    if verdict.unlinked:
+        out.say(
+            (
+                f"{words.counted(verdict.unlinked, 'record')} from before the chain: nothing can be said of them",
+                "dim",
+            )
+        )
+    if verdict.anchor is not None:
+        out.say(("keep elsewhere: ", "dim"), (f"tow audit verify --anchor {verdict.anchor}", "command"))
+
+
+def _verdict_as_json(verdict: Verdict) -> None:
+    from towpath.cli.views import facts, words
+
+    told: dict[str, Any] = {  # Any: JSON
+        "holds": verdict.holds,
+        "runs": verdict.runs,
+        "records": verdict.records,
+        "unlinked": verdict.unlinked,
+        "forgotten": verdict.forgotten,
+        "anchor": None if verdict.anchor is None else str(verdict.anchor),
+        "breaks": [
+            {
+                "kind": found.kind,
+                "run": found.run,
+                "record": found.sequence or None,
+                "at": words.stamp(found.at) if found.at else None,
+                "text": found.text,
+            }
+            for found in verdict.breaks
+        ],
+        "breaks_more": verdict.breaks_more,
+    }
+    click.echo(facts.json_line(told))

@@ -1,0 +1,129 @@
+"""The audit record: who did what to which run, and when.
+
+It is no second book. Whatever people do is an event of the run, written in the transaction that makes it true, and linked to all that was
+written before (`store.chain`). This picks the acts out of the journal and says them in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from towpath.core import events
+from towpath.store import encoding
+from towpath.store.contract import Record
+
+MARKS = (b'"by":', b'"started_by":', b'"break_glass"')
+"""One of them stands in every record of an act; a record without them need not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Something that somebody did."""
+
+    at: int
+    """Microseconds since 1970 in UTC."""
+    sequence: int
+    """The record in the run's journal."""
+    by: str
+    """`user:ada`, or what acts for people: `run 12`, a trigger."""
+    did: str
+    """What, in one word: started, approved, rejected, claimed, cancelled, …"""
+    path: str = ""
+    """The step; empty for the run as a whole."""
+    text: str = ""
+    """A reason, a comment, to whom."""
+    via: str = ""
+    """Where it was said: cli, web, api, chat; empty where that is not known."""
+
+
+def acts(records: Iterable[Record]) -> Iterator[Act]:
+    """The acts among the records of one run, in order; what an answer brings about is not told a second time."""
+    answered: tuple[str, int] | None = None
+    for sequence, _, record in records:
+        if not any(mark in record for mark in MARKS):
+            continue
+        event = encoding.decode(record)
+        act = act_of(event, sequence)
+        if isinstance(event, events.AnswerGiven):
+            answered = (event.answer.by, event.at)
+        elif act is not None and type(event) in _FOLLOW and answered == (act.by, act.at):
+            continue
+        if act is not None:
+            yield act
+
+
+def act_of(event: events.AnyEvent, sequence: int) -> Act | None:
+    """What an event says that somebody did; None where nobody did anything."""
+    describe = _ACTS.get(type(event))
+    said = None if describe is None else describe(event)
+    if said is None or not said["by"]:
+        return None
+    return Act(at=event.at, sequence=sequence, path=getattr(event, "path", ""), **said)
+
+
+_Said = dict[str, str]
+
+_ANSWERS: Mapping[str, str] = {
+    "approve": "approved",
+    "reject": "rejected",
+    "send_back": "sent back",
+    "done": "done",
+    "failed": "could not do",
+    "retry": "tried again",
+    "skip": "passed over",
+    "rollback": "rolled back",
+    "stop": "stopped",
+    "give_up": "gave up",
+}
+"""Decisions as acts."""
+
+
+def _started(event: events.RunAccepted) -> _Said:
+    if event.break_glass:
+        return {"by": event.started_by, "did": "broke the glass", "text": event.break_glass}
+    return {"by": event.started_by, "did": "started"}
+
+
+def _answered(event: events.AnswerGiven) -> _Said:
+    answer = event.answer
+    did = _ANSWERS.get(answer.decision, answer.decision)
+    return {"by": answer.by, "did": did, "text": answer.comment, "via": answer.via}
+
+
+def _stopped(event: events.StopRequested) -> _Said:
+    did = {"cancelled": "cancelled", "rollback": "rolled back"}.get(event.reason, f"stopped ({event.reason})")
+    return {"by": event.by, "did": did}
+
+
+def _by(did: str, text: str = "") -> Callable[[Any], _Said]:
+    """An act of an event with `by`, and with a text in the field of this name (Any: the kind that it stands for)."""
+    return lambda event: {"by": event.by, "did": did, "text": str(getattr(event, text, "")) if text else ""}
+
+
+def _handed_over(event: events.QuestionHandedOver) -> _Said:
+    why = f": {event.comment}" if event.comment else ""
+    return {"by": event.by, "did": "handed over", "text": f"to {event.to}{why}"}
+
+
+def _signalled(event: events.SignalReceived) -> _Said:
+    return {"by": event.by, "did": f"sent the {event.kind}", "text": event.name}
+
+
+_ACTS: Mapping[type, Callable[[Any], _Said]] = {
+    events.RunAccepted: _started,
+    events.AnswerGiven: _answered,
+    events.AnswerWithdrawn: _by("took the answer back"),
+    events.QuestionClaimed: _by("claimed"),
+    events.ClaimReleased: _by("gave the claim back"),
+    events.QuestionHandedOver: _handed_over,
+    events.CommentAdded: _by("commented", "text"),
+    events.StepsReset: _by("had done again", "comment"),
+    events.FailureSettled: _by("passed over"),
+    events.StopRequested: _stopped,
+    events.SignalReceived: _signalled,
+}
+"""The events that tell of acts. What follows by itself (a step that begins, a time that is up) is no act."""
+_FOLLOW = frozenset({events.StepsReset, events.FailureSettled, events.StopRequested})
+"""Acts that are told of by the answer, where one brought them about."""
