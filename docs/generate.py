@@ -518,6 +518,7 @@ PROBLEM_GROUPS = {
     "4": "Actions and other workflows",
     "5": "Triggers",
     "6": "People and the project",
+    "7": "Tests of workflows",
     "9": "Too much",
 }
 

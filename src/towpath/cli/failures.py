@@ -84,7 +84,7 @@ def _tell_problems(error: errors.DefinitionError, screen: Screen) -> None:
     from towpath.definition import problems
 
     assert isinstance(error, problems.DefinitionProblems)
-    text = problems.render_text(error.problems, paint=_paint if screen.colours else problems.plain)
+    text = problems.render_text(error.problems, paint=paint if screen.colours else problems.plain)
     screen.stream.write(f"{text}\n\n")
     screen.show(line(("error: ", "bad"), problems.summary(error.problems)))
 
@@ -92,7 +92,8 @@ def _tell_problems(error: errors.DefinitionError, screen: Screen) -> None:
 _PAINT = {"error": "1;31", "warning": "1;33", "place": "1", "code": "31", "frame": "34", "help": "36"}
 
 
-def _paint(text: str, role: str) -> str:
+def paint(text: str, role: str) -> str:
+    """A part of a problem in its colour."""
     return f"\x1b[{_PAINT[role]}m{text}\x1b[0m" if role in _PAINT else text
 
 

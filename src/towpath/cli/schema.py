@@ -9,7 +9,7 @@ import click
 
 
 @click.command("schema")
-@click.argument("what", type=click.Choice(["workflow", "project"]), default="workflow")
+@click.argument("what", type=click.Choice(["workflow", "project", "tests"]), default="workflow")
 @click.option("--no-actions", is_flag=True, help="Leave out the actions of this project.")
 @click.option(
     "--output",
@@ -17,7 +17,7 @@ import click
     help="Write to this file, and not to the terminal.",
 )
 def command(what: str, *, no_actions: bool, output: Path | None) -> None:
-    """Print the JSON Schema of workflow files, or of towpath.yaml.
+    """Print the JSON Schema of workflow files, of towpath.yaml, or of the files in tests/.
 
     In VS Code, with the YAML extension: "yaml.schemas": {"./workflow.schema.json": "workflows/*.yaml"}. A
     first line "# yaml-language-server: $schema=workflow.schema.json" does the same for one file and in other
@@ -37,6 +37,10 @@ def _schema(what: str, *, with_actions: bool) -> dict[str, object]:
 
     if what == "project":
         return schema.project_schema()
+    if what == "tests":
+        from towpath.trials.testing.schema import tests_schema
+
+        return tests_schema()
     if not with_actions:
         return schema.workflow_schema()
     from towpath.steps.catalogue import Catalogue

@@ -30,7 +30,7 @@ _OPEN = r"\$\{\{"
 
 def workflow_schema(*, cards: ActionCards | None = None) -> Json:
     """The schema of a workflow file; with *cards*, the actions and their inputs are in it."""
-    schema = _made_from(model.Workflow, "workflow", "A Towpath workflow")
+    schema = made_from(model.Workflow, "workflow", "A Towpath workflow")
     definitions = schema["$defs"]
     definitions["Step"] = _step(definitions)
     for cls in model.STEP_CLASSES:
@@ -54,7 +54,7 @@ def workflow_schema(*, cards: ActionCards | None = None) -> Json:
 
 def project_schema() -> Json:
     """The schema of towpath.yaml."""
-    schema = _made_from(ProjectFile, "project", "A Towpath project")
+    schema = made_from(ProjectFile, "project", "A Towpath project")
     definitions = schema["$defs"]
     people = definitions["People"]["properties"]
     _or_list(people["groups"], definitions["Group"]["properties"]["members"])
@@ -87,7 +87,8 @@ def _or_list(schema: Json, short: Json) -> None:
     schema["patternProperties"] = {pattern: {"anyOf": [short, inner]} for pattern, inner in patterns.items()}
 
 
-def _made_from(cls: type[BaseModel], name: str, title: str) -> Json:
+def made_from(cls: type[BaseModel], name: str, title: str) -> Json:
+    """The schema of a kind of file, made from its model and shaped for editors."""
     schema = _clean(cls.model_json_schema(by_alias=True))
     assert isinstance(schema, dict)
     for key, field in cls.model_fields.items():

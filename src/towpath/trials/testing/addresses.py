@@ -1,7 +1,8 @@
 """Naming steps in a test: by id, by path, or by a path with `[*]` for any item or round.
 
-`smoke` is every instance of the step with this id, `fleet[web1]/smoke` is one of them, and `fleet[*]/smoke` says it out loud. The steps of
-another workflow that a step starts stand behind a `>`: `backup_first>copy`. What is said most exactly counts.
+`smoke` is every instance of the step with this id, `fleet[web1]/smoke` is one of them, and `fleet[*]/smoke` says it out loud. Ids are
+unique in a file, so a path may begin with any of them. The steps of another workflow that a step starts stand behind a `>`:
+`backup_first>copy`. What is said most exactly counts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ CHILD = ">"
 GATE = "gate:"
 _GATE_PATH = "~gate_"
 _INSTANCE = re.compile(r"\[[^\]]*\]")
+_ANY = "[*]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ def gate_path(address: str) -> Path:
 
 
 def exactness(address: str, place: Place) -> int:
-    """How exactly *address* names *place*: 0 not at all, 1 by its id, 2 by a pattern, 3 by its path."""
+    """How exactly *address* names *place*: 0 not at all, 1 by its id, 2 by a pattern, 3 by the end of its path, 4 by all of it."""
     outer, _, local = address.rpartition(CHILD)
     if bool(outer) != (place.outer is not None):
         return 0
@@ -55,12 +57,17 @@ def exactness(address: str, place: Place) -> int:
         return 0
     local = gate_path(local)
     if local == place.path:
-        return 3
-    if "[*]" in local and _INSTANCE.sub("[*]", local) == _INSTANCE.sub("[*]", place.path):
-        return 2 if re.fullmatch(_pattern(local), place.path) else 0
-    if place.id is not None and local == place.id:
+        return 4
+    if local == place.id:
         return 1
-    return int("~" in local and "~" in place.path and local == _short(place.path))
+    if _ANY in local:
+        return 2 * bool(re.search(_pattern(local), place.path))
+    return 3 * (_may_begin(local) and place.path.endswith(f"/{local}"))
+
+
+def _may_begin(local: str) -> bool:
+    """Whether an address begins with an id, which is unique in a file, and not with a bare position."""
+    return not local[:1].isdigit()
 
 
 def best(addresses: Iterable[str], place: Place) -> str | None:
@@ -77,43 +84,44 @@ def names(plan: Plan) -> frozenset[str]:
 
 def is_known(address: str, known: frozenset[str]) -> bool:
     """Whether an address without `>` names something among *known*, which `names` gave."""
-    return address in known or _INSTANCE.sub("[*]", address) in known
+    return address in known or _INSTANCE.sub(_ANY, address) in known
 
 
 def find(plan: Plan, address: str) -> tuple[PlanStep, ...]:
     """The steps of a workflow that an address without `>` names."""
     if address in plan.by_id:
         return (plan.by_id[address],)
-    shape = _INSTANCE.sub("[*]", address)
-    return tuple(step for step in plan.steps if shape_of(step) == shape)
+    shape = _INSTANCE.sub(_ANY, address)
+    return tuple(step for step in plan.steps if shape in _ends_of(shape_of(step)))
 
 
 def shape_of(step: PlanStep) -> str:
     """The path of a step with `[*]` for every item, round and branch."""
-    parts = ("[*]" if part == "*" else part for part in step.chain)
-    return _INSTANCE.sub("[*]", "".join(parts).removeprefix("/"))
-
-
-def _short(path: Path) -> str:
-    """A path in a handler from the step on that has the handler: `switch~rollback/1`."""
-    head, _, tail = path.rpartition("~")
-    return f"{head.rpartition('/')[2]}~{tail}"
+    parts = (_ANY if part == "*" else part for part in step.chain)
+    return _INSTANCE.sub(_ANY, "".join(parts).removeprefix("/"))
 
 
 def _names_of(step: PlanStep) -> Iterator[str]:
     shape = shape_of(step)
-    yield shape
-    if "~" in shape:
-        yield _short(shape)
-    if step.step is not None and step.step.id is not None:
-        yield step.step.id
+    yield from _ends_of(shape)
     if step.kind in ("each", "repeat", "choose"):
-        yield f"{shape}[*]"
+        yield from _ends_of(f"{shape}{_ANY}")
     for handler in ("rollback", "catch", "on_failure", "finally"):
         if step.lists.get(handler):
-            yield f"{shape}~{handler}"
-            yield _short(f"{shape}~{handler}")
+            yield from _ends_of(f"{shape}~{handler}")
+
+
+def _ends_of(shape: str) -> Iterator[str]:
+    """A path, and its ends that begin with an id."""
+    yield shape
+    parts = shape.split("/")
+    for position in range(1, len(parts)):
+        end = "/".join(parts[position:])
+        if _may_begin(end):
+            yield end
 
 
 def _pattern(address: str) -> str:
-    return re.escape(address).replace(re.escape("[*]"), r"\[[^\]]*\]")
+    """The end of a path, from an id on, with any item or round for `[*]`."""
+    inner = re.escape(address).replace(re.escape(_ANY), r"\[[^\]]*\]")
+    return rf"(^|/){inner}$"

@@ -434,7 +434,10 @@ class _Checker:
         for position, one in enumerate(case.expect.told or ()):
             where = (*at, position)
             if one.step is not None:
-                self._find(piece, one.step, (*where, "step"), gates=True, of_value=True)
+                found = self._find(piece, one.step, (*where, "step"), gates=True, of_value=True)
+                if found is not None and not _choices(found):
+                    message = f"`{one.step}` asks nobody"
+                    self._tell("impossible-expectation", message, (*where, "step"))
             if one.why is not None and not can.get(one.why, True) and not calls:
                 key = {"reminder": "remind", "rung": "escalate"}[one.why]
                 self._tell(

@@ -22,6 +22,7 @@ from towpath.trials.testing.files import (
     ExpectedError,
     ExpectedStep,
     ExpectedTelling,
+    Happening,
     parse_instant,
     words_of,
 )
@@ -47,15 +48,12 @@ class Difference:
 
 def differences(world: World, expect: Expect) -> tuple[Difference, ...]:
     """Everything that is not as it was expected."""
-    found = list(_surprises(world))
     if world.refusal is not None:
-        return (*found, *_refusal(world, expect))
-    for look in _LOOKS:
-        found.extend(look(world, expect))
-    return tuple(found)
+        return tuple(_refusal(world, expect))
+    return tuple(difference for look in _LOOKS for difference in look(world, expect))
 
 
-def _surprises(world: World) -> Iterator[Difference]:
+def _surprises(world: World, _: Expect) -> Iterator[Difference]:
     if world.is_endless:
         yield Difference(
             what="end",
@@ -79,12 +77,18 @@ def _surprises(world: World) -> Iterator[Difference]:
                 help="look at the story, or leave it out",
             )
     for one in world.happenings.missed:
-        moment = f"when {one.when}" if one.when else f"at {one.at}" if one.at else "in time"
         yield Difference(
             what="happens",
-            expected=f"{one.do} {moment}",
+            expected=_happening(one),
             got="the moment did not come while the run was on its way",
         )
+
+
+def _happening(one: Happening) -> str:
+    """What was to happen, and when."""
+    after = "" if one.after is None else f"{times.span(round(one.after * MICROS))} after "
+    moment = f"at {one.at}" if one.at else f"{after or 'at '}{one.when or 'the start'}"
+    return " ".join(word for word in (one.do.replace("_", " "), one.name or one.step or "", moment) if word)
 
 
 def _refusal(world: World, expect: Expect) -> Iterator[Difference]:
@@ -519,6 +523,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 _LOOKS: tuple[Callable[[World, Expect], Iterator[Difference]], ...] = (
     _status,
+    _surprises,
     _words,
     _path,
     _passes,

@@ -318,7 +318,7 @@ class Happening(Part):
 
 # --- what has to come of it ---------------------------------------------------------------------------------
 
-_ERROR_KINDS = (
+ERROR_KINDS = (
     "exit",
     "timeout",
     "interrupted",
@@ -363,7 +363,7 @@ class ExpectedError(Part):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, value: object) -> object:
-        return _word(value, {kind: {"kind": kind} for kind in _ERROR_KINDS}, "a kind of error")
+        return _word(value, {kind: {"kind": kind} for kind in ERROR_KINDS}, "a kind of error")
 
 
 class ExpectedStep(Part):

@@ -177,6 +177,10 @@ def _stop(fact: events.StopRequested) -> Told:
     return f"is stopped{by}: {fact.reason}", "warn"
 
 
+def _step_stop(fact: events.StepStopRequested) -> Told:
+    return f"is stopped by {_name(fact.by)}", "warn"
+
+
 def _signal(fact: events.SignalReceived) -> Told:
     return f"the {fact.kind} {fact.name} comes", "plain"
 
@@ -192,7 +196,9 @@ def _run_ended(fact: events.RunEnded) -> Told:
 
 
 def _error(error: Error) -> str:
-    return f"{error.kind}, {error.message}" if error.message else error.kind
+    if not error.message:
+        return error.kind
+    return error.message if error.kind == "exit" else f"{error.kind}, {error.message}"
 
 
 def _name(actor: str) -> str:
@@ -222,6 +228,7 @@ _TELLERS: Mapping[type, Callable[[Any], Told]] = {
     events.StepEnded: _ended,
     events.StepsReset: _reset,
     events.StopRequested: _stop,
+    events.StepStopRequested: _step_stop,
     events.SignalReceived: _signal,
     events.RunEnded: _run_ended,
 }
