@@ -15,7 +15,16 @@ from simulation.system import catalogue
 
 FaultKind: TypeAlias = Literal["kill", "power", "stop", "disk_full", "pause", "slow_disk", "jump", "resume"]
 Says: TypeAlias = Literal[
-    "cancel", "cancel_as_it_is", "roll_back", "retry", "skip", "signal", "event", "continue_retry", "continue_rollback", "continue_rerun"
+    "cancel",
+    "cancel_as_it_is",
+    "roll_back",
+    "retry",
+    "skip",
+    "signal",
+    "event",
+    "continue_retry",
+    "continue_rollback",
+    "continue_rerun",
 ]
 HOURS: Final = 3_600.0
 SLOTS_MAX: Final = 3
@@ -28,6 +37,8 @@ TURNS_PER_RUN: Final = 90
 class Start(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="start"):
     """Somebody starts a run."""
 
+    number: int
+    """Names the start, for those who say something to its run."""
     at: float
     """Seconds after the beginning."""
     slot: int
@@ -45,7 +56,7 @@ class Say(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="sa
     at: float
     says: Says
     run: int
-    """Which start is meant, by its position among the acts."""
+    """Which start is meant."""
     number: int = 0
     """Chooses where the act leaves a choice: a step."""
 
@@ -80,25 +91,26 @@ def make_case(seed: int) -> Case:
     chance = random.Random(f"case {seed}")  # noqa: S311 - a seed is the point
     slots = chance.choice((1, 2, 2, 2, 3))
     hours = chance.choice((0.1, 1.0, 8.0, 30.0))
-    starts = tuple(_start(chance, slots=slots, hours=hours) for _ in range(RUNS_PER_CASE))
+    starts = tuple(_start(chance, number, slots=slots, hours=hours) for number in range(RUNS_PER_CASE))
     says = tuple(_say(chance, hours=hours) for _ in range(chance.randrange(14)))
     return Case(
         seed=seed,
         slots=slots,
         performing_max=chance.choice((2, 64, 64)),
-        tells=chance.random() < 0.3,
+        tells=chance.random() < 0.15,
         acts=starts + says,
         faults=tuple(sorted(_faults(chance, slots=slots), key=lambda fault: fault.turn)),
     )
 
 
-def _start(chance: random.Random, *, slots: int, hours: float) -> Start:
+def _start(chance: random.Random, number: int, *, slots: int, hours: float) -> Start:
     if chance.random() < 0.25:
         workflow = f"{catalogue.RANDOM}{chance.randrange(catalogue.RANDOM_WORKFLOWS)}"
     else:
         weights = catalogue.weights()
         workflow = chance.choices(list(weights), list(weights.values()))[0]
     return Start(
+        number=number,
         at=chance.random() * hours * HOURS,
         slot=chance.randrange(slots),
         workflow=workflow,
@@ -125,7 +137,7 @@ def _say(chance: random.Random, *, hours: float) -> Say:
 
 def _faults(chance: random.Random, *, slots: int) -> list[Fault]:
     found = []
-    for _ in range(chance.choice((0, 2, 4, 8, 16))):
+    for _ in range(chance.choice((0, 4, 10, 25, 60))):
         kinds: tuple[FaultKind, ...] = (
             "kill", "kill", "kill", "kill", "power", "stop", "stop", "disk_full", "pause", "slow_disk", "jump", "resume",
         )  # fmt: skip

@@ -45,12 +45,16 @@ def check_write(world: World, tracked: Tracked, facts: tuple[Any, ...]) -> None:
     for fact in facts:
         if isinstance(fact, events.RunEnded):
             left = world.ledger.performs(run.id)
-            assert not left, f"P7: run {tracked.number} ended as {fact.status} while {left} is being performed"
+            assert not left, (
+                f"P7: run {tracked.number} ended as {fact.status} while {left} is being performed"
+            )
         elif isinstance(fact, events.StepEnded) and (run.id, fact.path) in world.ledger.going:
             going = world.ledger.going[run.id, fact.path][1]
             node = run.nodes[fact.path]
             has_begun_again = node.status == "performing" and node.attempt == going.attempt
-            assert has_begun_again, f"P7: {fact.path} of run {tracked.number} is {fact.status} and is being performed"
+            assert has_begun_again, (
+                f"P7: {fact.path} of run {tracked.number} is {fact.status} and is being performed"
+            )
 
 
 def _check_questions(tracked: Tracked, summary: Any) -> None:
@@ -116,7 +120,9 @@ def check_now(world: World) -> None:
         summary = data.rows[number].summary
         if summary.status in ("waiting", "queued"):
             assert summary.waiting_for, f"P2: run {number} does not say why it is {summary.status}"
-            assert summary.waiting_since is not None, f"P2: run {number} does not say since when it is {summary.status}"
+            assert summary.waiting_since is not None, (
+                f"P2: run {number} does not say since when it is {summary.status}"
+            )
         open_paths = {path for path in tracked.run.leaves if tracked.run.nodes[path].status == "asking"}
         listed = asking.get(number, set())
         assert listed == open_paths or len(listed) == QUESTIONS_LISTED_MAX, (
@@ -182,7 +188,7 @@ def check_run(world: World, number: RunNumber, tracked: Tracked) -> None:
     except AssertionError as broken:
         raise AssertionError(f"run {number} ({run.plan.workflow.name}): {broken}") from broken
     _check_row(number, row, run)
-    _check_gates(world, tracked)
+    _check_gates(tracked)
     _check_performed(world, tracked)
     _check_unknown(world, tracked)
 
@@ -199,7 +205,7 @@ def _check_row(number: RunNumber, row: Any, run: Any) -> None:
     assert listed == accepted, f"run {number}: the list says {listed}, the journal {accepted}"
 
 
-def _check_gates(world: World, tracked: Tracked) -> None:
+def _check_gates(tracked: Tracked) -> None:
     """P5: who answered was asked, with four eyes and a quorum; and nothing is answered after it was decided."""
     file = catalogue.project()
     run = tracked.run
@@ -228,8 +234,10 @@ def _check_answer(number: RunNumber, run: Any, gate: Any, fact: events.AnswerGiv
     said = f"P5: {fact.answer.by} said {fact.answer.decision!r} to {fact.path} of run {number}"
     assert gate is not None, f"{said}, which is not asked"
     question, by = gate.question, fact.answer.by
-    if question.who:
-        assert by in gate.who, f"{said} and is not one of {sorted(gate.who)}"
+    if question.who:  # a rung counts from its time on, even before anybody was told
+        climbed = [to for after, to in question.escalate if question.asked_at + after <= fact.answer.at]
+        may = gate.who.union(*(_people(catalogue.project(), to) for to in climbed))
+        assert by in may, f"{said} and is not one of {sorted(may)}"
     assert fact.answer.decision in question.choices, f"{said}, which is no choice"
     if question.kind == "approval":
         assert by not in gate.answers, f"{said}, for the second time"
@@ -267,7 +275,9 @@ def _check_performed(world: World, tracked: Tracked) -> None:
                 attempt = Attempt(tracked.run.id, fact.path, began.attempt, began.stage)
                 entry = world.ledger.entries.get(attempt)
                 told = "nothing" if entry is None else entry.told
-                assert told == "ok", f"P3: run {tracked.number} says that {attempt} went well, its performer said {told!r}"
+                assert told == "ok", (
+                    f"P3: run {tracked.number} says that {attempt} went well, its performer said {told!r}"
+                )
             case events.StepEnded():
                 current.pop(fact.path, None)
             case _:
@@ -305,7 +315,9 @@ def _check_starts(world: World) -> None:
             row = rows.get(told.started.number)
             assert row is not None, f"P1: run {told.started.number} was accepted and is lost"
             assert row.id == told.started.id, f"P1: run {told.started.number} is another run now"
-            assert not told.key or row.start_key == told.key, f"P4: run {row.number} was not started by {told.key!r}"
+            assert not told.key or row.start_key == told.key, (
+                f"P4: run {row.number} was not started by {told.key!r}"
+            )
     keys = Counter(row.start_key for row in rows.values() if row.start_key is not None)
     twice = [key for key, count in keys.items() if count > 1]
     assert not twice, f"P4: {twice} started more than one run"
@@ -327,7 +339,12 @@ def _check_saying(world: World, saying: Saying) -> None:
     assert len(counted) <= len(twins), f"{what} stands in the journal {len(counted)} times"
     leaves_a_mark = isinstance(
         saying.stimulus,
-        stimuli.Answered | stimuli.Commented | stimuli.Signalled | stimuli.HandedOver | stimuli.Cancel | stimuli.Rollback,
+        stimuli.Answered
+        | stimuli.Commented
+        | stimuli.Signalled
+        | stimuli.HandedOver
+        | stimuli.Cancel
+        | stimuli.Rollback,
     )
     if saying.accepted and leaves_a_mark:
         assert found, f"P1: {what} was accepted and is lost"
@@ -336,21 +353,23 @@ def _check_saying(world: World, saying: Saying) -> None:
 
 
 def _bears(fact: Any, mark: str) -> bool:
+    borne: Any = None
     match fact:
         case events.AnswerGiven():
-            return bool(fact.answer.comment == mark)
+            borne = fact.answer.comment
         case events.CommentAdded():
-            return bool(fact.text == mark)
+            borne = fact.text
         case events.QuestionHandedOver():
-            return bool(fact.comment == mark)
-        case events.SignalReceived():
-            return bool(fact.payload == {"mark": mark})
-        case events.StopRequested():
-            return fact.ending is not None and fact.ending[2] == mark
+            borne = fact.comment
+        case events.SignalReceived() if isinstance(fact.payload, dict):
+            borne = fact.payload.get("mark")
+        case events.StopRequested() if fact.ending is not None:
+            borne = fact.ending[2]
         case events.RunEnded():
-            return bool(fact.message == mark)
+            borne = fact.message
         case _:
-            return False
+            pass
+    return bool(borne == mark)
 
 
 def _check_outbox(world: World) -> None:
@@ -363,4 +382,6 @@ def _check_outbox(world: World) -> None:
     for number, tracked in world.tracked.items():
         for fact in tracked.facts:
             if isinstance(fact, events.PeopleTold) and not world.happened:
-                assert (number, fact.path, fact.kind) in told, f"nobody was told of the {fact.kind} of {fact.path}, run {number}"
+                assert (number, fact.path, fact.kind) in told, (
+                    f"nobody was told of the {fact.kind} of {fact.path}, run {number}"
+                )

@@ -89,15 +89,14 @@ class Crowd:
         world = self._world
         dice = Dice(world.case.seed, "wait", tracked.number, fact.path, fact.at // 60_000_000)
         for _ in range(dice.below(3)):
-            mark = world.diary.new_mark
             after = dice.seconds(most=LATE_SECONDS_MAX)
-            world.machine.after(after, lambda: self._signal(tracked, fact.awaited.kind, mark()))
+            world.machine.after(after, lambda: self._signal(tracked, fact.awaited.kind))
 
-    def _signal(self, tracked: Tracked, kind: str, mark: str) -> None:
+    def _signal(self, tracked: Tracked, kind: Any) -> None:
         world = self._world
-        told = stimuli.Signalled(
-            at=world.clock.now(), kind=kind, name=SIGNALS[kind], payload={"mark": mark}, by="user:bob"  # type: ignore[arg-type] # one of them
-        )
+        mark = world.diary.new_mark()
+        at = world.clock.now()
+        told = stimuli.Signalled(at=at, kind=kind, name=SIGNALS[kind], payload={"mark": mark}, by="user:bob")
         world.say(tracked.number, told, mark, dice=Dice(world.case.seed, "signal", mark))
 
     # ---- when everything is put right ------------------------------------------------------------------------------
@@ -118,7 +117,7 @@ class Crowd:
         for tracked in world.tracked.values():
             for leaf in tracked.run.open_leaves() if tracked.is_open else ():
                 if leaf.status == "waiting" and leaf.awaited is not None and leaf.awaited.kind in SIGNALS:
-                    self._signal(tracked, leaf.awaited.kind, world.diary.new_mark())
+                    self._signal(tracked, leaf.awaited.kind)
 
     def _answer_fairly(self, item: inbox.Item, person: str, round_: int) -> None:
         world = self._world
@@ -128,7 +127,9 @@ class Crowd:
         answer = stimuli.Answered(
             at=world.clock.now(), path=item.path, by=f"user:{person}", decision=fair, comment=mark
         )
-        world.say(item.run.number, answer, mark, dice=Dice(world.case.seed, "fair", round_, person, item.path))
+        world.say(
+            item.run.number, answer, mark, dice=Dice(world.case.seed, "fair", round_, person, item.path)
+        )
 
     def _directory(self) -> Any:
         from towpath.people.directory import Directory

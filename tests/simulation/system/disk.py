@@ -42,12 +42,15 @@ from towpath.store.contract import (
     SendingState,
     Started,
 )
+from towpath.store.memory_outbox import MemoryOutbox
 
 WRITE_MICROS_MAX: Final = 4_000
 """How long a group of changes may take to the disk, where the disk is as it should be."""
 HEARD_MICROS_MAX: Final = 2_000
 """How long its writer may take to hear of it."""
 
+SYNCS_SELDOM: Final = 8
+"""One write in so many is synced, where the disk does not sync each."""
 Callback: TypeAlias = Callable[[Any], None]
 
 
@@ -106,9 +109,7 @@ class Disk:
         result = getattr(self._parts[part], name)(*arguments, **keywords)
         if not isinstance(result, Exception):
             self.log.append(Operation(self.machine.now, part, name, arguments, keywords))
-            if self.syncs:
-                self._synced = len(self.log)
-            elif self.machine.chance.randrange(8) == 0:
+            if self.syncs or self.machine.chance.randrange(SYNCS_SELDOM) == 0:
                 self._synced = len(self.log)
         return result
 
@@ -272,7 +273,9 @@ class ProcessJournal:
         if self._store.loop.is_dead:
             return
         if self._closed:
-            error = StoreUnavailable("the journal is closed", help="this process is ending; start `tow` again")
+            error = StoreUnavailable(
+                "the journal is closed", help="this process is ending; start `tow` again"
+            )
             self._soon(callback, error)
             return
         self._queue.append((name, value, callback))
@@ -465,5 +468,5 @@ class _Outbox:
         return self._tables.counts()
 
     @property
-    def _tables(self) -> Any:
+    def _tables(self) -> MemoryOutbox:
         return self._store.disk.tables.outbox

@@ -117,7 +117,12 @@ class _Task(asyncio.Task[Any]):
         return self is other
 
 
-class ProcessLoop(asyncio.AbstractEventLoop):
+_Loop: Any = (
+    asyncio.AbstractEventLoop
+)  # most of what a loop can do has to do with sockets, which nobody has here
+
+
+class ProcessLoop(_Loop):  # type: ignore[misc] # see above
     """The asyncio loop of one process; it lives until it is killed."""
 
     def __init__(self, machine: Machine, name: str) -> None:
@@ -127,7 +132,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self.is_paused = False
         """A stopped process runs nothing; what comes meanwhile waits for it."""
         self.tasks: list[_Task] = []
-        self.park: Callable[[asyncio.TimerHandle, Callable[..., object]], bool] = lambda _handle, _callback: False
+        self.park: Callable[[asyncio.TimerHandle, Callable[..., object]], bool] = lambda _handle, _callback: (
+            False
+        )
         """Takes a timer into its own care: what only looks whether there is something new need not look while there is nothing."""
         self._ready: deque[asyncio.Handle] = deque()
         machine.loops.append(self)
@@ -165,7 +172,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         return [
             f"{self.name}: {task.get_name()} ended with {task.exception()!r}"
             for task in self.tasks
-            if task.done() and task._log_traceback  # type: ignore[attr-defined] # set while nobody has looked
+            if task.done() and task._log_traceback
         ]
 
     def let_go(self) -> None:
@@ -180,7 +187,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
                 if not task.done():
                     _take_apart(task.get_coro())
                 elif not task.cancelled():
-                    task._log_traceback = False  # type: ignore[attr-defined] # as above
+                    task._log_traceback = False
         finally:
             asyncio_events._set_running_loop(before)
         self.tasks.clear()
@@ -240,7 +247,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         """A future of this loop."""
         return asyncio.Future(loop=self)
 
-    def create_task(  # type: ignore[override] # newer Pythons pass more
+    def create_task(
         self,
         coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
         *,
@@ -254,8 +261,11 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self.tasks.append(task)
         return task
 
-    def run_in_executor(  # type: ignore[override] # nothing runs in a thread here
-        self, executor: object, func: Callable[..., T], *args: Any  # noqa: ARG002 - asyncio's words
+    def run_in_executor(
+        self,
+        _executor: object,
+        func: Callable[..., T],
+        *args: Any,
     ) -> asyncio.Future[T]:
         """Calls a function after a while, in the process's own time: where a thread would have called it."""
         future: asyncio.Future[T] = self.create_future()
@@ -276,7 +286,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Takes a complaint down."""
         if not self.is_dead:
-            self.machine.complaints.append(f"{self.name}: {context.get('message')}: {context.get('exception')!r}")
+            self.machine.complaints.append(
+                f"{self.name}: {context.get('message')}: {context.get('exception')!r}"
+            )
 
     def get_debug(self) -> bool:
         """Never."""

@@ -49,7 +49,7 @@ class MailChannel:
 class Process:
     """One process, from its start to its end."""
 
-    def __init__(  # noqa: PLR0913 - what is plugged together stands in one place
+    def __init__(
         self,
         name: str,
         *,

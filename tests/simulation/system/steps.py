@@ -60,10 +60,14 @@ class Ledger:
     def begins(self, attempt: Attempt, entry: Entry) -> None:
         """A performer begins."""
         if attempt in self.entries:
-            self.objections.append(f"P3: {attempt} is performed twice, by {self.entries[attempt].by.name} and {entry.by.name}")
+            self.objections.append(
+                f"P3: {attempt} is performed twice, by {self.entries[attempt].by.name} and {entry.by.name}"
+            )
         other = self.going.get(attempt[:2])
         if other is not None:
-            self.objections.append(f"P3: {other[0].name} and {entry.by.name} perform {attempt.path} of {attempt.run} at once")
+            self.objections.append(
+                f"P3: {other[0].name} and {entry.by.name} perform {attempt.path} of {attempt.run} at once"
+            )
         if not self.is_ordered(attempt):
             self.objections.append(f"P3: {attempt} is performed before the journal says so")
         self.entries[attempt] = entry
@@ -201,9 +205,10 @@ class ScriptedPerformer:
 
     def _entry(self, order: Order) -> Entry:
         step = order.planned.step
-        is_repeatable = step is None or step.check is not None or order.command.stage == "check"
-        is_repeatable = is_repeatable or order.plan.is_idempotent(order.planned, order.command.work.with_)
-        return Entry(by=self._loop, number=order.number, is_repeatable=is_repeatable)
+        is_harmless = step is None or step.check is not None or order.command.stage == "check"
+        return Entry(
+            by=self._loop, number=order.number, is_repeatable=is_harmless or bool(step and step.idempotent)
+        )
 
     def _ended(
         self, order: Order, attempt: Attempt, at: Micros, error: Error | None, *, done: bool = False
