@@ -6,12 +6,13 @@ Everything is made when it is first asked for, so that a command which only read
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -27,16 +28,17 @@ from towpath.engines.history import Plans, load_run
 from towpath.errors import NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.settings import Settings
 from towpath.store import encoding
-from towpath.store.contract import ArtifactRow, Definition, Life, OwnerId, OwnerRow, RunRow
+from towpath.store.contract import ArtifactRow, Definition, Life, OwnerRow, RunNumber, RunRow
 from towpath.store.folder import DataFolder
 
 if TYPE_CHECKING:
     from towpath.definition.actions import ActionCards
     from towpath.engines.embedded import EmbeddedEngine
     from towpath.engines.performing import Tools
-    from towpath.people.bell import OutboxBell
+    from towpath.engines.rehearsing.rehearser import Rehearser
+    from towpath.people.channels.terminal import Terminal
     from towpath.people.desk import Desk
-    from towpath.people.outbox import Outbox
+    from towpath.people.telling import Telling
     from towpath.steps.catalogue import Catalogue
     from towpath.steps.contract import Egress, HttpRequest, HttpResponse
     from towpath.steps.secrets import SealedSecrets, SecretChain, SecretProvider
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 REPLY_SECONDS = 10.0
 """How long one who leaves a letter waits for the owner's answer."""
 REPLY_LOOK_SECONDS = 0.02
+OWNER_LOOK_SECONDS = 0.2
+"""How often that one looks whether there is still somebody to answer."""
 GIT_SECONDS = 10.0
 """How long git may take to say who edited a file."""
 
@@ -233,7 +237,7 @@ class App:
 
     # Runs.
 
-    def engine(self, command: str) -> EmbeddedEngine:
+    def engine(self, command: str, telling: Telling | None = None) -> EmbeddedEngine:
         """An engine of this process; it becomes an owner of runs when it is entered, and people are told from then on."""
         from towpath.engines.embedded import EmbeddedEngine
         from towpath.engines.performing import Performer
@@ -244,44 +248,25 @@ class App:
             performer=Performer(self._tools()),
             library=_ProjectLibrary(self),
             people=self.desk,
-            beside=self._telling if self.project.file.channels else None,
+            beside=(telling or self.telling()).of,
             clock=self.clock,
             command=command,
             performing_max=self.settings.performing_max,
             base_url=self.settings.base_url,
         )
 
-    @contextlib.asynccontextmanager
-    async def _telling(self, owner: OwnerId) -> AsyncIterator[None]:
-        """Has people told while the engine of this owner runs."""
-        async with self._outbox(owner) as outbox:
-            self.desk.ring_with(self._bell(outbox))
-            yield
+    def telling(self, terminal: Terminal | None = None) -> Telling:
+        """What has people told; *terminal* is where somebody sits in front of this process."""
+        from towpath.people.telling import Telling
 
-    def _outbox(self, owner: OwnerId) -> Outbox:
-        """What is to be told, kept and sent by the process of this owner."""
-        from towpath.people.channels.making import make_channels
-        from towpath.people.channels.routes import Routes
-        from towpath.people.outbox import Outbox
-
-        file = self.project.file
-        channels = make_channels(file.channels, secrets=self.secrets, egress=_LazyEgress())
-        return Outbox(
-            self.store.outbox,
-            owner=owner,
+        return Telling(
+            lambda: self.store.outbox,
+            desk=self.desk,
+            project=lambda: self.project.file,
+            secrets=_LazySecrets(self),
+            egress=_LazyEgress(),
             clock=self.clock,
-            channel_of=channels.get,
-            routes=lambda: Routes.of(self.project.file),
-        )
-
-    def _bell(self, outbox: Outbox) -> OutboxBell:
-        from towpath.people.bell import OutboxBell
-
-        return OutboxBell(
-            outbox,
-            directory=lambda: self.desk.directory,
-            calendar=self.desk.calendar,
-            now=self.clock.now,
+            terminal=terminal,
         )
 
     def run(self, name: str) -> tuple[RunRow, Run]:
@@ -302,30 +287,42 @@ class App:
         """Has the owner of a run told something, and waits until it is durable; raises Refused."""
         from towpath.engines.embedded import mailroom
 
-        if not row.is_open:
-            raise Refused(
-                f"run {row.number} has ended: {row.summary.status}",
-                help=f"`tow retry {row.number}`, `tow rerun {row.number}` and `tow rollback {row.number}` start new runs",
-            )
-        if row.owner is None or self.store.owners.life(row.owner) is not Life.ALIVE:
-            raise Refused(
-                f"nobody drives run {row.number}: its owner died",
-                help=f"`tow resume {row.number}` goes on with it",
-            )
+        if (gone := self._gone(row.number)) is not None:
+            raise gone
         letter = self.store.mailbox.post(row.number, mailroom.write_letter(stimulus))
-        until = time.monotonic() + REPLY_SECONDS
-        while time.monotonic() < until:
-            message = self.store.mailbox.message(letter)
-            if message.reply is not None:
-                reply = mailroom.read_reply(message.reply)
-                if reply.refused:
-                    raise Refused(reply.refused, help=reply.help)
+        began = looked = time.monotonic()
+        while (now := time.monotonic()) < began + REPLY_SECONDS:
+            if now >= looked + OWNER_LOOK_SECONDS:
+                looked, gone = now, self._gone(row.number, has_letter=True)
+            reply = self.store.mailbox.message(letter).reply
+            if reply is not None:
+                answer = mailroom.read_reply(reply)
+                if answer.refused:
+                    raise Refused(answer.refused, help=answer.help)
                 return
+            if gone is not None:
+                raise gone
             time.sleep(REPLY_LOOK_SECONDS)
         raise Refused(
             f"the owner of run {row.number} did not answer within {REPLY_SECONDS:g} s",
             help="it has the letter and will read it; `tow show` tells what came of it",
         )
+
+    def _gone(self, number: RunNumber, *, has_letter: bool = False) -> Refused | None:
+        """Why nobody answers a letter to a run: it has ended, or its owner is gone; None where somebody will."""
+        row = self.reader.run(number)
+        if not row.is_open:
+            return Refused(
+                f"run {number} has ended: {row.summary.status}",
+                help=f"`tow retry {number}`, `tow rerun {number}` and `tow rollback {number}` start new runs",
+            )
+        if row.owner is None or self.store.owners.life(row.owner) is not Life.ALIVE:
+            later = ", and then reads what you said" if has_letter else ""
+            return Refused(
+                f"nobody drives run {number}: its owner died",
+                help=f"`tow resume {number}` goes on with it{later}",
+            )
+        return None
 
     def now(self) -> int:
         """Microseconds since the epoch."""
@@ -344,7 +341,7 @@ class App:
         from towpath.steps.processes import EnvironmentBase, ProcessRunner
 
         environments = self.project.file.environments
-        return Tools(
+        tools = Tools(
             processes=ProcessRunner(),
             actions=self.catalogue.get,
             secrets=SecretsInUse(self.secrets, {name: env.secrets for name, env in environments.items()}),
@@ -361,6 +358,23 @@ class App:
                 {name: frozenset(env.runs_on) for name, env in environments.items() if env.runs_on}
             ),
         )
+        return dataclasses.replace(tools, rehearse=self._rehearser(tools).for_step)
+
+    def rehearser(self) -> Rehearser:
+        """What tells what a run would do; it reads and writes nothing."""
+        return self._rehearser(self._tools())
+
+    def _rehearser(self, tools: Tools) -> Rehearser:
+        from towpath.engines.rehearsing.rehearser import Rehearser
+
+        return Rehearser(tools, _ProjectLibrary(self), effects_of=self._effects_of)
+
+    def _effects_of(self, action: str) -> str | None:
+        """What an action may change, by its card; None where there is none."""
+        try:
+            return self.catalogue.card(action).effects
+        except TowpathError:
+            return None
 
     def _is_repeatable(self, action: str, with_: Mapping[str, Json]) -> bool:
         """Whether an action may be performed twice with these inputs; asked only where an outcome is unknown."""
@@ -370,8 +384,6 @@ class App:
             return False
 
     def _keep_artifact(self, path: Path, row: ArtifactRow) -> None:
-        import dataclasses
-
         kept = self.artifacts.keep_file(path)
         self.store.keep_artifact(
             dataclasses.replace(row, digest=kept.digest, size=kept.size, kept_at=self.clock.now())
@@ -407,6 +419,19 @@ class _ProjectLibrary:
         """The current version of a workflow; raises NotFound or DefinitionError."""
         loaded = self._app.find(name)
         return loaded.workflow, Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path)
+
+
+class _LazySecrets:
+    """The project's secrets, plugged together when the first one is asked for."""
+
+    name = "secrets"
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def get(self, name: str) -> str:
+        """The value of a secret."""
+        return self._app.secrets.get(name)
 
 
 class _LazyEgress:

@@ -135,27 +135,6 @@ def test_a_dry_run_does_nothing(tow: Tow, project: Path) -> None:
     assert tow("ps", "--all", "--json").out == ""
 
 
-def test_a_dry_run_asks_actions(tow: Tow, write: Write) -> None:
-    """An action that can be rehearsed says what it would change; a condition that fails is told; a secret is not opened."""
-    write(
-        "files",
-        """
-        inputs: {skip: {type: boolean, default: true}}
-        steps:
-          - {id: put, uses: file.write, with: {path: new.txt, content: "some text"}}
-          - {id: never, if: "!inputs.skip", run: "true"}
-          - {id: later, run: "true", env: {X: "${{ steps.put.outputs.sha256 }}"}}
-        """,
-    )
-
-    rows = [" ".join(row.split()) for row in tow("run", "files", "--dry-run").out.splitlines()]
-
-    assert any(row.startswith("· put uses") for row in rows)
-    assert any("new.txt" in row and "create" in row for row in rows)
-    assert "– never run skipped: its `if` does not hold" in rows
-    assert "· later run known when it runs: env" in rows
-
-
 def test_retry_rerun_and_rollback_of_ended_runs(tow: Tow, write: Write, project: Path) -> None:
     """An ended run never opens again: going on from it, repeating and undoing it are new runs that name it."""
     tow("run", "broken")

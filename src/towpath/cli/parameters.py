@@ -82,9 +82,7 @@ def step_option(text: str) -> Callable[[Command], Command]:
 
 def workflow_argument(metavar: str = "WORKFLOW", *, required: bool = True) -> Callable[[Command], Command]:
     """WORKFLOW: a file, or the name of a workflow of the project."""
-    return click.argument(
-        "workflow", metavar=metavar, required=required, shell_complete=_complete_workflows
-    )
+    return click.argument("workflow", metavar=metavar, required=required, shell_complete=_complete_workflows)
 
 
 def as_option() -> Callable[[Command], Command]:

@@ -46,6 +46,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "http.request": "towpath.steps.builtin.http:request",
     "log": "towpath.steps.builtin.log:log",
     "python.call": "towpath.steps.python_worker.calls:PythonCall",
+    "towpath.rehearse": "towpath.steps.builtin.rehearse:rehearse",
 }
 """Where each built-in action stands."""
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from towpath.steps.processes import ProcessResult, ProcessSpec
 
 __all__ = [
+    "SAFE_METHODS",
     "Action",
     "ActionFailed",
     "Change",
@@ -65,6 +66,7 @@ __all__ = [
     "HttpResponse",
     "LogLevel",
     "Rehearsal",
+    "RehearsesSteps",
     "StepContext",
     "Values",
     "action",
@@ -100,6 +102,10 @@ RESPONSE_BYTES_MAX: Final = 16 * 1024 * 1024
 """How much of an answer is taken into memory; past it the request fails."""
 
 
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that only ask (RFC 9110): all that the egress of a rehearsal sends."""
+
+
 class ActionFailed(errors.StepError):
     """An action failed; *kind* is what `error.kind` shows, *outputs* what is known all the same.
 
@@ -127,7 +133,8 @@ class ActionFailed(errors.StepError):
 class Change:
     """One thing that performing would change."""
 
-    verb: Literal["create", "change", "remove", "send", "run"]
+    verb: Literal["create", "change", "replace", "remove", "send", "run"]
+    """`replace` is a removal and a creation, as of a resource that cannot be changed in place."""
     target: str
     detail: str = ""
     """A diff or a few lines more; bounded by whoever makes it."""
@@ -143,6 +150,8 @@ class Rehearsal:
     """The outputs, when they are known beforehand."""
     known: bool = True
     """False when the action cannot tell what it would do."""
+    detail: str = ""
+    """What a tool printed about all of it, for people: the text of a plan, a diff; bounded by whoever makes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +254,15 @@ class StepContext(Protocol):
 
 
 @runtime_checkable
+class RehearsesSteps(Protocol):
+    """What the context of a run can do besides: rehearse steps of the same run. Only `towpath.rehearse` needs it."""
+
+    async def rehearse_steps(self, names: tuple[str, ...]) -> Values:
+        """What the steps of these ids, or all that follow, would do: `plan`, `digest`, `changes`, `unforeseen`, `failing`."""
+        ...
+
+
+@runtime_checkable
 class Action(Protocol):
     """What the engine and the catalogue see of an action."""
 
@@ -271,7 +289,11 @@ class Action(Protocol):
         ...
 
     async def rehearse(self, values: Values, context: StepContext) -> Rehearsal:
-        """What it would do; changes nothing."""
+        """What it would do; changes nothing, and may ask through `context.egress` and `context.run_process`.
+
+        The egress of a rehearsal sends only `SAFE_METHODS`. With `known` and no changes nothing would change: the step is a
+        read, or everything is so already. Raises ActionFailed where performing would fail as things are now.
+        """
         ...
 
 
@@ -435,6 +457,7 @@ class FunctionAction:
             if self.declaration.effects == "none":
                 return await self._looked(values, context)
             return Rehearsal(summary=f"performs {self.name}, which cannot be rehearsed", known=False)
+        check_binaries(self.declaration, context)
         result = self._call(self.rehearse_function, values, context)
         found = await result if isinstance(result, Awaitable) else result
         assert isinstance(found, Rehearsal), self.name
@@ -442,12 +465,7 @@ class FunctionAction:
 
     async def _looked(self, values: Values, context: StepContext) -> Rehearsal:
         """What an action that only looks finds now; later it may find something else."""
-        try:
-            outputs = await self.perform(values, context)
-        except ActionFailed as error:
-            return Rehearsal(
-                summary=f"{self.name} would fail as things are now: {error.message}", known=False
-            )
+        outputs = await self.perform(values, context)
         return Rehearsal(summary=f"{self.name} changes nothing", outputs=outputs)
 
     def _call(self, function: Callable[..., Any], values: Values, context: StepContext) -> Any:  # noqa: ANN401

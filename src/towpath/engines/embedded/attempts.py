@@ -41,6 +41,7 @@ class Attempts:
             planned=drive.run.plan[command.plan],
             command=command,
             started_by=drive.run.started_by,
+            state=drive.run,
         )
         ended = engine.performer.perform_now(order, at=engine.clock.now)
         if ended is not None:

@@ -15,7 +15,7 @@ from towpath.definition import model
 from towpath.engines.performing import scripts
 from towpath.engines.performing.orders import Ending
 from towpath.errors import StepError, TowpathError
-from towpath.steps.contract import ActionFailed, Egress, LogLevel
+from towpath.steps.contract import ActionFailed, Egress, LogLevel, Values
 
 if TYPE_CHECKING:
     from towpath.engines.performing.orders import AttemptLog, Order
@@ -80,6 +80,13 @@ class Context:
     def log(self, text: str, *, level: LogLevel = "info") -> None:
         """Adds lines to the step's log."""
         self._log.say(text if level == "info" else f"{level}: {text}")
+
+    async def rehearse_steps(self, names: tuple[str, ...]) -> Values:
+        """What the steps of these names, or all that follow, would do; see `steps.contract.RehearsesSteps`."""
+        rehearse = self._performer.tools.rehearse
+        if rehearse is None:
+            raise StepError("this engine cannot rehearse in the middle of a run", kind="invalid")
+        return await rehearse(self._order, names)
 
     async def run_process(self, spec: ProcessSpec) -> ProcessResult:
         """Runs a program, its output into the log."""

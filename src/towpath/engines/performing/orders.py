@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from towpath.core.commands import PerformStep
 from towpath.core.plan import Plan, PlanStep
-from towpath.core.run import Error, Json, RunId
+from towpath.core.run import Error, Json, Run, RunId
 from towpath.steps.secrets import Masker
 from towpath.store.contract import RunNumber
 from towpath.store.logs import Logs, StepLog
@@ -30,6 +30,8 @@ class Order:
     planned: PlanStep
     command: PerformStep
     started_by: str
+    state: Run | None = None
+    """The run when the attempt began, for the action that rehearses what follows; None where an engine does not tell."""
 
     @property
     def place(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import MappingProxyType
@@ -52,6 +52,8 @@ class Tools:
         default_factory=lambda: MappingProxyType({})
     )
     """Variables that an environment of towpath.yaml gives to its scripts."""
+    rehearse: Callable[[Order, tuple[str, ...]], Awaitable[Mapping[str, Json]]] | None = None
+    """What the steps of these names, or all that follow, would do: the outputs of `towpath.rehearse`."""
     environment_labels: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     """Labels that an environment of towpath.yaml asks for, beside those of `runs_on`."""
 

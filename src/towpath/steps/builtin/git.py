@@ -115,6 +115,9 @@ async def rehearse_clone(inputs: CloneInputs, context: StepContext) -> Rehearsal
     """Asks the server which commit it would be."""
     git = _Git(inputs=inputs, context=context)
     target = at(context, inputs.path)
+    if (there := await git.commit_in(target)) is not None:
+        outputs = {"path": str(target), "commit": there, "changed": False}
+        return Rehearsal(summary=f"leaves {target} at {there}", outputs=outputs)
     _check_place(target, inputs)
     commit = await git.remote_commit()
     change = Change(
@@ -275,6 +278,7 @@ class _Git:
             **self.context.environment,
             "LC_ALL": "C",  # its messages are read below
             "GIT_TERMINAL_PROMPT": "0",
+            "GIT_OPTIONAL_LOCKS": "0",  # looking at a folder writes nothing into it
             "GIT_ASKPASS": "",
             "SSH_ASKPASS": "",
             "GIT_ALLOW_PROTOCOL": TRANSPORTS.removeprefix("file:") if is_foreign else TRANSPORTS,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from towpath.steps.contract import (
+    SAFE_METHODS,
     ActionFailed,
     Change,
     ErrorKind,
@@ -166,9 +167,13 @@ async def request(inputs: RequestInputs, context: StepContext) -> RequestOutputs
 
 @request.rehearsal
 async def rehearse_request(inputs: RequestInputs, context: StepContext) -> Rehearsal:
-    """Builds the request and does not send it."""
+    """Sends a request that only asks; tells of every other one what it would send."""
     prepared = _prepared(inputs, context)
     where = f"{prepared.method} {_shown(prepared.url)}"
+    if prepared.method in SAFE_METHODS and prepared.body is None and prepared.save_to is None:
+        outputs = await request.function(inputs, context)
+        found = {name: getattr(outputs, name) for name in outputs.__slots__}
+        return Rehearsal(summary=f"{where} → {outputs.status}", outputs=found)
     lines = [f"{name}: …" for name in prepared.headers]
     if prepared.body is not None:
         lines += ["", prepared.body.decode(errors="replace")[:SHOWN_BODY_CHARS]]

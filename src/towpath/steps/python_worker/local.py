@@ -79,9 +79,8 @@ class LocalAction:
         source = (
             f"{self.place.file.parent.name}/{self.place.file.name}" if self.place.file else self.place.module
         )
-        card = contract.card_of(
-            self.signature, self.declaration, can_rehearse=self.declaration.can_rehearse, source=source
-        )
+        can_rehearse = self.declaration.can_rehearse or self.declaration.effects == "none"
+        card = contract.card_of(self.signature, self.declaration, can_rehearse=can_rehearse, source=source)
         object.__setattr__(self, "card", card)
 
     def idempotent_with(self, values: Values) -> bool:  # noqa: ARG002 - the contract of an action
@@ -101,9 +100,12 @@ class LocalAction:
         raise NotImplementedError(self.card.name)
 
     async def rehearse(self, values: Values, context: StepContext) -> Rehearsal:
-        """Asks the function that the author wrote for it; without one, says that nothing is known."""
+        """Asks the function that the author wrote for it; without one, performs what only looks, and knows nothing else."""
         self.signature.read(values, self.card.name)
         if not self.declaration.can_rehearse:
+            if self.declaration.effects == "none":
+                outputs = await self.perform(values, context)
+                return Rehearsal(summary=f"{self.card.name} changes nothing", outputs=outputs)
             return Rehearsal(summary=f"calls {self.place.shown}, which cannot be rehearsed", known=False)
         from towpath.steps.python_worker.calls import rehearse_function
 

@@ -24,7 +24,16 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Annotated, BinaryIO, Final, Literal, cast
 
 from towpath.steps.builtin.blocking import PIECE_BYTES, Stop, beside_the_loop
-from towpath.steps.builtin.files.places import Kind, appearing, at, digest_of, folder_for, kind_of, meaning
+from towpath.steps.builtin.files.places import (
+    Kind,
+    appearing,
+    at,
+    check_folder,
+    digest_of,
+    folder_for,
+    kind_of,
+    meaning,
+)
 from towpath.steps.builtin.files.tree import replace_with
 from towpath.steps.contract import ActionFailed, Change, Rehearsal, StepContext, action
 from towpath.steps.shapes import Range
@@ -102,6 +111,7 @@ async def rehearse_archive(inputs: ArchiveInputs, context: StepContext) -> Rehea
     def work(stop: Stop) -> Rehearsal:
         with meaning(f"{source} cannot be packed"):
             _format_of(target)
+            check_folder(target, make_folders=inputs.make_folders)
             count = len(_entries(source, target, inputs, stop))
         verb: Literal["create", "change"] = "create" if kind_of(target) == Kind.NOTHING else "change"
         change = Change(verb=verb, target=str(target), detail=f"{count} entries of {source}")
@@ -263,6 +273,7 @@ async def rehearse_extract(inputs: ExtractInputs, context: StepContext) -> Rehea
     def work(stop: Stop) -> Rehearsal:
         with meaning(f"{source} cannot be read"), _readable(source):
             _check_place(target, inputs)
+            check_folder(target, make_folders=inputs.make_folders)
             with _opened(source) as packed:
                 entries, size = _Extraction(packed=packed, into=None, inputs=inputs, stop=stop).run()
         verb: Literal["create", "change"] = "create" if kind_of(target) == Kind.NOTHING else "change"

@@ -21,6 +21,7 @@ __all__ = [
     "Mode",
     "appearing",
     "at",
+    "check_folder",
     "copy_bytes",
     "digest_of",
     "folder_for",
@@ -111,6 +112,12 @@ def folder_for(path: Path, *, make_folders: bool) -> None:
             kind="invalid",
             help="Say `make_folders: true` to have it made.",
         )
+
+
+def check_folder(path: Path, *, make_folders: bool) -> None:
+    """The same for a rehearsal: raises where the folder would be missing, and makes none."""
+    if not make_folders:
+        folder_for(path, make_folders=False)
 
 
 @contextlib.contextmanager

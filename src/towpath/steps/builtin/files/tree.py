@@ -24,6 +24,7 @@ from towpath.steps.builtin.files.places import (
     Mode,
     appearing,
     at,
+    check_folder,
     copy_bytes,
     digest_of,
     folder_for,
@@ -101,7 +102,10 @@ class _Copy:
     def rehearsed(self, stop: Stop) -> Rehearsal:
         """Tells what `achieve` would do."""
         with meaning(f"{self.source} cannot be copied to {self.target}"):
-            return _told(self.plan(stop), self.target, "copies")
+            change = self.plan(stop)
+            if change is not None:
+                check_folder(self.target, make_folders=self.make_folders)
+            return _told(change, self.target, "copies")
 
 
 @action("file.copy", idempotent=True, effects="files")
@@ -211,13 +215,14 @@ async def rehearse_move(
     target: Path,
     *,
     overwrite: bool = False,
-    make_folders: bool = False,  # noqa: ARG001 - the inputs of `move`
+    make_folders: bool = False,
     context: StepContext,
 ) -> Rehearsal:
     """Tells what would be moved where."""
     old, new = at(context, source), at(context, target)
     with meaning(f"{old} cannot be moved to {new}"):
         changes = _plan_move(old, new, context, overwrite=overwrite)
+        check_folder(new, make_folders=make_folders)
     outputs = {"path": str(new), "changed": True}
     return Rehearsal(summary=f"moves {old} to {new}", changes=changes, outputs=outputs)
 
@@ -425,6 +430,8 @@ async def rehearse_symlink(inputs: SymlinkInputs, context: StepContext) -> Rehea
     job = _Switch(inputs=inputs, context=context)
     with meaning(f"{job.link} cannot be made to point to {inputs.target}"):
         changes, outputs = job.plan()
+        if changes:
+            check_folder(job.link, make_folders=inputs.make_folders)
     summary = f"points {job.link} to {inputs.target}" if changes else f"leaves {job.link} as it is"
     return Rehearsal(
         summary=summary, changes=changes, outputs={name: getattr(outputs, name) for name in outputs.__slots__}

@@ -1,0 +1,54 @@
+"""`towpath.rehearse`: in the middle of a run, the plan of the steps that follow; for people to approve before they happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from towpath.steps.contract import ActionFailed, Rehearsal, RehearsesSteps, StepContext, action
+
+__all__ = ["rehearse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearseInputs:
+    """What `towpath.rehearse` takes."""
+
+    steps: Annotated[tuple[str, ...], "The ids of the steps to rehearse; all that follow when left out"] = ()
+    expect: Annotated[
+        str | None, "The digest of an earlier plan: fail with `conflict` when the plan is another one now"
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearseOutputs:
+    """The plan."""
+
+    plan: Annotated[str, "What would happen, as text for people"]
+    digest: Annotated[str, "The digest of what would happen; the same as long as nothing changes"]
+    changes: Annotated[int, "How many changes are foreseen"]
+    unforeseen: Annotated[int, "How many steps would do something that nobody can foresee"]
+    failing: Annotated[int, "How many steps would fail as things are now"]
+
+
+@action("towpath.rehearse", idempotent=True, effects="none")
+async def rehearse(inputs: RehearseInputs, context: StepContext) -> RehearseOutputs:
+    """Rehearses steps of this run that have not begun and hands on their plan; changes nothing."""
+    if not isinstance(context, RehearsesSteps):
+        raise ActionFailed("Steps can be rehearsed only inside a run.", kind="invalid")
+    found = RehearseOutputs(**await context.rehearse_steps(inputs.steps))
+    context.log(found.plan)
+    if inputs.expect is not None and inputs.expect != found.digest:
+        raise ActionFailed(
+            f"The plan has changed: its digest is {found.digest[:12]} and {inputs.expect[:12]} was expected.",
+            kind="conflict",
+            outputs={name: getattr(found, name) for name in found.__slots__},
+            help="The log of this step shows the new plan; have it approved again.",
+        )
+    return found
+
+
+@rehearse.rehearsal
+async def rehearse_rehearse(inputs: RehearseInputs, context: StepContext) -> Rehearsal:  # noqa: ARG001 - the contract of a rehearsal
+    """Tells what would be rehearsed."""
+    return Rehearsal(summary=f"shows the plan of {', '.join(inputs.steps) or 'all that follows'}")
