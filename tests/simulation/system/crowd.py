@@ -45,10 +45,10 @@ class Crowd:
 
     def _will_answer(self, tracked: Tracked, path: Path, asked_at: int) -> None:
         world = self._world
-        dice = Dice(world.case.seed, "asked", tracked.number, path, asked_at // 60_000_000)
+        dice = Dice(world.case.seed, "asked", tracked.run.id, path, asked_at // 60_000_000)
         for position in range(dice.below(5)):
             after = dice.seconds(most=LATE_SECONDS_MAX)
-            own = Dice(world.case.seed, "answer", tracked.number, path, asked_at // 60_000_000, position)
+            own = Dice(world.case.seed, "answer", tracked.run.id, path, asked_at // 60_000_000, position)
             world.machine.after(after, lambda own=own: self._speak(tracked, path, own))  # type: ignore[misc] # bound
 
     def _speak(self, tracked: Tracked, path: Path, dice: Dice) -> None:
@@ -87,7 +87,7 @@ class Crowd:
 
     def _will_signal(self, tracked: Tracked, fact: events.WaitStarted) -> None:
         world = self._world
-        dice = Dice(world.case.seed, "wait", tracked.number, fact.path, fact.at // 60_000_000)
+        dice = Dice(world.case.seed, "wait", tracked.run.id, fact.path, fact.at // 60_000_000)
         for _ in range(dice.below(3)):
             after = dice.seconds(most=LATE_SECONDS_MAX)
             world.machine.after(after, lambda: self._signal(tracked, fact.awaited.kind))
@@ -97,7 +97,7 @@ class Crowd:
         mark = world.diary.new_mark()
         at = world.clock.now()
         told = stimuli.Signalled(at=at, kind=kind, name=SIGNALS[kind], payload={"mark": mark}, by="user:bob")
-        world.say(tracked.number, told, mark, dice=Dice(world.case.seed, "signal", mark))
+        world.say(tracked.number, told, mark, dice=Dice(world.case.seed, "signal", tracked.run.id, at // 60_000_000))
 
     # ---- when everything is put right ------------------------------------------------------------------------------
 

@@ -261,8 +261,13 @@ class World:
             edited_by="fay@example.org",
             break_glass=act.break_glass,
             start_key=act.key or None,
+            run_id=self._run_id(act.number, again),
         )
         self._ask_to_start(process, act, request, again=again)
+
+    def _run_id(self, *names: object) -> RunId:
+        """An id that does not change when something else is left out of the case: what happens to a run depends on it."""
+        return RunId(f"{Dice(self.case.seed, 'run', *names).below(1 << 64):016x}")
 
     def _try_start_again(self, act: Start, again: int) -> None:
         """Who got no answer asks again, elsewhere too; with a key that is harmless."""
@@ -372,6 +377,7 @@ class World:
             carried=carried,
             origin=number,
             origin_reason=how,  # type: ignore[arg-type] # one of the three
+            run_id=self._run_id(run.id, how, act.at),
         )
         again = Start(
             number=CONTINUED + len(self.diary.starts), at=act.at, slot=0, workflow=run.plan.workflow.name
