@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engines.engine_support import HOLD, PROJECT, TEAM, Bench, Home, embedded, until
+from engines.engine_support import HOLD, PROJECT, TEAM, Bench, Home, dying, embedded, until
 from towpath.core import stimuli
 from towpath.core.run import Node, Run
 from towpath.store.contract import RunNumber
@@ -148,3 +148,28 @@ def _overhear(bench: Bench, told: list[tuple[Any, ...]]) -> None:
                 told.append((why, node.path, by, decision, to))
 
     bench.app.desk.ring_with(Overhearing())
+
+
+QUEUE = """
+concurrency: {group: one, max: 1}
+steps: [{id: a, uses: stage.act, with: {name: a}}]
+"""
+
+
+async def test_a_queued_run_whose_owner_died_holds_up_nobody(home: Home) -> None:
+    """Who queues behind the dead gets the place; the dead one's run gets its turn when somebody takes it over."""
+    home.write("turn", QUEUE)
+    home.stage.answers("a", HOLD)
+    async with embedded(home) as bench:
+        first = await bench.start("turn")
+        await until(lambda: home.stage.performed)
+        async with dying(home) as dead:
+            stranded = await dead.start("turn")
+        third = await bench.start("turn")
+        home.stage.release("a")
+        ended = [await bench.to_end(first), await bench.to_end(third)]
+        still = bench.state(stranded).status
+        await bench.engine.resume(stranded)
+        last = await bench.to_end(stranded)
+
+    assert ([run.status for run in ended], still, last.status) == (["succeeded"] * 2, "queued", "succeeded")

@@ -6,6 +6,8 @@ It keeps nothing in mind but the run itself: what can happen next is read from `
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from simulation.tape import Tape
@@ -140,7 +142,7 @@ class Chaos:
             assert timers, f"nothing will ever happen: {list(self.run.leaves)}"
             self._tell(self._fired(timers[0]))
 
-    def _done(self, command: commands.AnyCommand) -> stimuli.AnyStimulus:
+    def _done(self, command: commands.AnyCommand) -> stimuli.AnyStimulus:  # noqa: PLR0911 - one for each kind
         match command:
             case commands.PerformStep():
                 return self._ended(command, 0)
@@ -199,19 +201,16 @@ class Chaos:
     def _from_above(self) -> stimuli.AnyStimulus:
         paths = sorted(self.run.nodes)
         path = paths[self.tape.next(len(paths))] if paths else ""
-        match self.tape.next(6):
-            case 5:
-                return self._about_question(path)
-            case 0:
-                return stimuli.Cancel(at=self.now, by="user:olga", rollback=bool(self.tape.next(2)))
-            case 1:
-                return stimuli.Rollback(at=self.now, by="user:olga")
-            case 2:
-                return stimuli.Retry(at=self.now, path=path, by="user:olga")
-            case 3:
-                return stimuli.Skip(at=self.now, path=path, by="user:olga")
-            case _:
-                return stimuli.Admit(at=self.now)
+        said: tuple[Callable[[], stimuli.AnyStimulus], ...] = (
+            lambda: stimuli.Cancel(at=self.now, by="user:olga", rollback=bool(self.tape.next(2))),
+            lambda: stimuli.Rollback(at=self.now, by="user:olga"),
+            lambda: stimuli.Retry(at=self.now, path=path, by="user:olga"),
+            lambda: stimuli.Skip(at=self.now, path=path, by="user:olga"),
+            lambda: stimuli.Admit(at=self.now),
+            lambda: self._about_question(path),
+            lambda: stimuli.StopStep(at=self.now, path=path, by="user:olga"),
+        )
+        return said[self.tape.next(len(said))]()
 
     def _about_question(self, path: str) -> stimuli.AnyStimulus:
         asking = [leaf for leaf in self.run.open_leaves() if leaf.question is not None]

@@ -399,16 +399,8 @@ class World:
         by = moment.get("by", "user:olga")
         path = moment.get("path", "")
         match moment["do"]:
-            case "cancel":
-                told: stimuli.AnyStimulus = stimuli.Cancel(
-                    at=self.now, by=by, rollback=moment.get("rollback", True), reason=moment.get("reason", "")
-                )
-            case "rollback":
-                told = stimuli.Rollback(at=self.now, by=by, reason=moment.get("reason", ""))
-            case "retry":
-                told = stimuli.Retry(at=self.now, path=path, by=by)
-            case "skip":
-                told = stimuli.Skip(at=self.now, path=path, by=by, reason=moment.get("reason", ""))
+            case "cancel" | "rollback" | "stop_step" | "retry" | "skip" as said:
+                told = self._from_above(said, moment, by=by, path=path)
             case "signal" | "event" as kind:
                 told = stimuli.Signalled(
                     at=self.now, kind=kind, name=moment["name"], payload=moment.get("payload"), by=by
@@ -425,6 +417,20 @@ class World:
             case other:
                 raise ValueError(f"nothing is called {other!r}")
         self.tell_refusable(told)
+
+    def _from_above(self, said: str, moment: Mapping[str, Any], *, by: str, path: str) -> stimuli.AnyStimulus:
+        reason = moment.get("reason", "")
+        match said:
+            case "cancel":
+                undoes = moment.get("rollback", True)
+                return stimuli.Cancel(at=self.now, by=by, rollback=undoes, reason=reason)
+            case "rollback":
+                return stimuli.Rollback(at=self.now, by=by, reason=reason)
+            case "stop_step":
+                return stimuli.StopStep(at=self.now, path=path, by=by, reason=reason)
+            case "retry":
+                return stimuli.Retry(at=self.now, path=path, by=by)
+        return stimuli.Skip(at=self.now, path=path, by=by, reason=reason)
 
     def _about_question(
         self, said: str, moment: Mapping[str, Any], *, by: str, path: str

@@ -231,6 +231,10 @@ def _on_stop(event: events.StopRequested) -> tuple[AnyCommand, ...]:
     return (StopSteps(path=event.path, leaves=event.leaves),) if event.leaves else ()
 
 
+def _on_step_stop(event: events.StepStopRequested) -> tuple[AnyCommand, ...]:
+    return (StopSteps(path=event.path, leaves=(event.path,)),)
+
+
 _BUILDERS: Mapping[type, Callable[[Any], tuple[AnyCommand, ...]]] = {
     events.RunAccepted: _on_accepted,
     events.RunAdmitted: _on_admitted,
@@ -243,4 +247,5 @@ _BUILDERS: Mapping[type, Callable[[Any], tuple[AnyCommand, ...]]] = {
     events.AnswersVoided: _on_voided,
     events.EvidenceShown: _on_shown,
     events.StopRequested: _on_stop,
+    events.StepStopRequested: _on_step_stop,
 }

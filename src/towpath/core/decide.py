@@ -233,6 +233,18 @@ def _check_stoppable(turn: Turn) -> None:
         raise Refused(f"run {turn.run.id} is ending already: its {phase} goes on to the end")
 
 
+def _stop_step(turn: Turn, s: stimuli.StopStep) -> None:
+    node = turn.run.nodes.get(s.path)
+    if node is None or node.status != "performing":
+        raise Refused(
+            f"nothing is being done at {s.path!r} in run {turn.run.id}",
+            help="`tow show RUN` lists the steps that are performed now",
+        )
+    if node.stopping or turn.stop_reason(s.path) is not None:
+        raise Refused(f"{s.path} is being stopped already")
+    turn.emit(events.StepStopRequested(at=s.at, path=s.path, by=s.by, reason=s.reason))
+
+
 def _rollback(turn: Turn, s: stimuli.Rollback) -> None:
     if turn.run.state == "queued":
         turn.emit(events.RunEnded(at=s.at, status="cancelled", message=s.reason or None))
@@ -280,6 +292,7 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     stimuli.Signalled: _signalled,
     stimuli.ChildEnded: _child_ended,
     stimuli.Cancel: _cancel,
+    stimuli.StopStep: _stop_step,
     stimuli.Retry: _retry,
     stimuli.Skip: _skip,
     stimuli.Rollback: _rollback,

@@ -269,6 +269,14 @@ class StopRequested(Event, frozen=True, tag="stop_requested"):
     ending: tuple[str, str | None, str | None] | None = None
 
 
+class StepStopRequested(Event, frozen=True, tag="step_stop_requested"):
+    """Somebody stops what one step is doing; its attempt answers by its end, and has failed as `cancelled`."""
+
+    path: Path
+    by: str
+    reason: str = ""
+
+
 class SignalReceived(Event, frozen=True, tag="signal_received"):
     """A signal or an event reached the run; kept until a step waits for it."""
 
@@ -319,6 +327,7 @@ AnyEvent: TypeAlias = (
     | StepEnded
     | StepsReset
     | StopRequested
+    | StepStopRequested
     | SignalReceived
     | SignalTaken
     | RunEnded

@@ -458,6 +458,10 @@ def _without_undone(run: Run) -> Undo | None:
     return result
 
 
+def _step_stop_requested(run: Run, event: events.StepStopRequested) -> Run:
+    return _replace(run, sequence=run.sequence + 1)
+
+
 def _stop_requested(run: Run, event: events.StopRequested) -> Run:
     nodes = run.nodes
     for path in event.leaves:
@@ -521,6 +525,7 @@ _RULES: dict[type, Callable[[Run, Any], Run]] = {
     events.StepEnded: _step_ended,
     events.StepsReset: _reset,
     events.StopRequested: _stop_requested,
+    events.StepStopRequested: _step_stop_requested,
     events.SignalReceived: _signal_received,
     events.SignalTaken: _signal_taken,
     events.RunEnded: _run_ended,

@@ -182,6 +182,14 @@ class Cancel(Stimulus, frozen=True, tag="cancel"):
     reason: str = ""
 
 
+class StopStep(Stimulus, frozen=True, tag="stop_step"):
+    """Somebody stops what one step is doing, and nothing else: also where the run is ending already."""
+
+    path: Path
+    by: str
+    reason: str = ""
+
+
 class Retry(Stimulus, frozen=True, tag="retry"):
     """Somebody has a failed or unknown step that is asking run again."""
 
@@ -221,6 +229,7 @@ AnyStimulus: TypeAlias = (
     | Signalled
     | ChildEnded
     | Cancel
+    | StopStep
     | Retry
     | Skip
     | Rollback

@@ -122,6 +122,7 @@ _ACTS: Mapping[type, Callable[[Any], _Said]] = {
     events.StepsReset: _by("had done again", "comment"),
     events.FailureSettled: _by("passed over"),
     events.StopRequested: _stopped,
+    events.StepStopRequested: _by("stopped", "reason"),
     events.SignalReceived: _signalled,
 }
 """The events that tell of acts. What follows by itself (a step that begins, a time that is up) is no act."""

@@ -246,6 +246,11 @@ class Teller:
         text = f"is being stopped: {safe(fact.reason)}{how}"
         return Entry(at=fact.at, path=fact.path, text=text, role="warn", by=safe(fact.by))
 
+    def _step_stop(self, fact: events.StepStopRequested) -> Entry:
+        why = f" — {first_line(fact.reason)}" if fact.reason else ""
+        text = f"is being stopped, and nothing else{why}"
+        return Entry(at=fact.at, path=fact.path, text=text, role="warn", by=safe(fact.by))
+
     def _admitted(self, fact: events.RunAdmitted) -> Entry:
         return Entry(at=fact.at, path="", text="has its place and begins")
 
@@ -286,6 +291,7 @@ class Teller:
         events.StepEnded: _ended,
         events.StepsReset: _reset,
         events.StopRequested: _stop,
+        events.StepStopRequested: _step_stop,
         events.SignalReceived: _signal,
         events.RunEnded: _run_ended,
     }

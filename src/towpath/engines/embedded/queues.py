@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from towpath.core import stimuli
-from towpath.store.contract import RunNumber, Slot, SlotsFull
+from towpath.store.contract import Life, RunNumber, Slot, SlotsFull
 
 if TYPE_CHECKING:
     from towpath.engines.embedded.loop import EmbeddedEngine
@@ -25,6 +26,14 @@ class Queues:
     def remove(self, number: RunNumber) -> None:
         """Forgets a run that queues no more."""
         self._queued.pop(number, None)
+
+    def _is_only_behind_the_dead(self, number: RunNumber, slot: Slot) -> bool:
+        """Whether all that queue before a run have owners that died: nobody would ever admit those, so they hold up nobody."""
+        store = self._engine.store
+        owners = {row.owner for row in store.reader.slot_queue(slot.group) if row.number < number}
+        return bool(owners) and all(
+            owner is None or store.owners.life(owner) is not Life.ALIVE for owner in owners
+        )
 
     def look(self) -> None:
         """Begins queued runs of this engine that have a place now, the oldest first."""
@@ -48,5 +57,6 @@ class Queues:
             else:
                 self.remove(number)
 
+        in_turn = not self._is_only_behind_the_dead(number, wanted)
         admit = stimuli.Admit(at=self._engine.clock.now())
-        self._engine.tell_soon(number, admit, on_settled, holds=wanted)
+        self._engine.tell_soon(number, admit, on_settled, holds=replace(wanted, in_turn=in_turn))
