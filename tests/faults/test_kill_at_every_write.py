@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,10 +19,14 @@ from typing import Any
 
 import pytest
 
+from tiers import Tier
 from towpath import app as towpath_app
 from towpath.settings import Settings
 
 PROCESSES = 2
+KILLS_QUICK, TWICE_QUICK = 12, 3
+"""At how many writes the quick tier kills, before and after; and at how many it kills again."""
+LIVES_QUICK = 5
 LIVES_MAX = 12
 """Processes that one case may need; each but the last is killed."""
 
@@ -207,43 +210,56 @@ def writes(zygotes: Zygotes, tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_every_write(when: str, zygotes: Zygotes, writes: int, tmp_path: Path) -> None:
+def test_killed_at_every_write(
+    when: str, zygotes: Zygotes, writes: int, tier: Tier, tmp_path: Path, played: Callable[[int], None]
+) -> None:
     """Killed at any one write and resumed once, every promise holds."""
-    cases = [((n, when),) for n in range(1, writes + 1)]
+    cases = [((n, when),) for n in tier.some_of(range(1, writes + 1), quick=KILLS_QUICK)]
     wrong = play_all(zygotes, tmp_path, cases)
-    print(f"killed {when} each of {writes} writes: {len(cases)} cases")
+    played(len(cases))
+    print(f"killed {when} {len(cases)} of {writes} writes")
 
     assert wrong == {}
 
 
-def test_killed_again_during_the_recovery(zygotes: Zygotes, writes: int, tmp_path: Path) -> None:
+def test_killed_again_during_the_recovery(
+    zygotes: Zygotes, writes: int, tier: Tier, tmp_path: Path, played: Callable[[int], None]
+) -> None:
     """Killed at a write, killed again at the first writes of the next life, and then resumed: every promise holds."""
-    first = range(1, writes + 1, 1 if os.environ.get("FAULTS") == "all" else max(1, writes // 5))
-    cases = [
-        ((n, "after"), (m, when)) for n, m, when in itertools.product(first, (1, 2), ("before", "after"))
-    ]
+    again = list(itertools.product((1, 2), ("before", "after")))
+    first = tier.some_of(range(1, writes + 1), quick=TWICE_QUICK)
+    cases = [((n, "after"), second) for n, second in itertools.product(first, again)]
+    if tier is Tier.QUICK:
+        cases = [((n, "after"), again[number % len(again)]) for number, n in enumerate([*first, *first])]
     wrong = play_all(zygotes, tmp_path, cases)
+    played(len(cases))
     print(f"killed twice: {len(cases)} cases")
 
     assert wrong == {}
 
 
-def test_killed_at_every_life(zygotes: Zygotes, tmp_path: Path) -> None:
+def test_killed_at_every_life(
+    zygotes: Zygotes, tier: Tier, tmp_path: Path, played: Callable[[int], None]
+) -> None:
     """A process that is killed again and again after few writes still comes to the end."""
-    cases = [tuple((n, "after") for _ in range(LIVES_MAX)) for n in (3, 5, 8)]
+    lives = LIVES_QUICK if tier is Tier.QUICK else LIVES_MAX
+    cases = [tuple((n, "after") for _ in range(lives)) for n in tier.some_of((3, 4, 5, 6, 7, 8, 9), quick=2)]
     wrong = play_all(zygotes, tmp_path, cases)
-    print(f"killed {LIVES_MAX} times: {len(cases)} cases")
+    played(len(cases))
+    print(f"killed {lives} times: {len(cases)} cases")
 
     assert wrong == {}
 
 
 def test_a_mistake_would_be_noticed(zygotes: Zygotes, writes: int, tmp_path: Path) -> None:
     """With a core that repeats what must not be repeated, the same kills find steps that began twice."""
-    found = []
+    found: list[str] = []
     for n in range(2, writes // 2):
         project = new_project(tmp_path / str(n))
         zygotes.play(project, kill_at=n, when="before")
         zygotes.play(project, repeats_everything=True)
         found += [wrong for wrong in verdict(project) if wrong.endswith("began 2 times")]
+        if found:
+            break
 
     assert found != []
