@@ -112,6 +112,8 @@ class CodeFacts:
     """The files that changed; None where the event does not tell all of them."""
     is_fork: bool = False
     """Whether what it is about comes from somebody else's copy of the repository."""
+    others: tuple[CodeFacts, ...] = ()
+    """What else moved with it: one push may move several branches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,11 @@ def fits(text: str, patterns: Iterable[str]) -> bool:
 
 
 def _code(settings: triggers.CodeEvent, facts: contract.CodeFacts) -> str:
+    refusals = [_one_ref(settings, one) for one in (facts, *facts.others)]
+    return "" if "" in refusals else refusals[0]
+
+
+def _one_ref(settings: triggers.CodeEvent, facts: contract.CodeFacts) -> str:
     if facts.is_fork and not settings.forks:
         return "it comes from a fork, and the trigger does not say `forks: true`"
     return (
@@ -49,7 +54,7 @@ def _code(settings: triggers.CodeEvent, facts: contract.CodeFacts) -> str:
 
 def _action(actions: tuple[str, ...], action: str) -> str:
     if not actions:
-        return "what it is about was deleted" if action == "deleted" else ""
+        return "what it is about was deleted" if action in ("deleted", "delete") else ""
     return _asked("action", actions, action)
 
 
