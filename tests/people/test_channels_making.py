@@ -12,7 +12,7 @@ from outbox_support import channel, notice, sending
 
 from towpath.definition.project import Channel
 from towpath.errors import NotFound
-from towpath.people.channels.contract import SendFailed
+from towpath.people.channels.contract import Notice, SendFailed
 from towpath.people.channels.making import close_channels, make_channel, make_channels
 from towpath.people.channels.terminal import Terminal, TerminalChannel
 from towpath.steps.egress import GuardedEgress
@@ -120,9 +120,8 @@ async def test_every_kind_of_channel_can_be_made(kind: str) -> None:
 async def test_whoever_sits_at_the_terminal_is_told_there_in_short() -> None:
     """The channel `terminal` is there where somebody sits, and shows what it is, what is asked, and why them, in lines that steer nothing."""
     written: list[Sequence[str]] = []
-    made = make_channels(
-        {}, secrets=Secrets(), egress=GuardedEgress(), terminal=Terminal(user="ada", write=written.append)
-    )
+    ada = Terminal(user="ada", show=lambda _, lines: written.append(lines))
+    made = make_channels({}, secrets=Secrets(), egress=GuardedEgress(), terminal=ada)
 
     await made["terminal"].send(sending(notice(question="Release\x1b[2J?")))
     await made["terminal"].send(
@@ -143,7 +142,7 @@ async def test_whoever_sits_at_the_terminal_is_told_there_in_short() -> None:
 async def test_a_terminal_says_nothing_of_what_was_done_at_it() -> None:
     """Who decided it themselves does not read that they did."""
     written: list[Sequence[str]] = []
-    channel = TerminalChannel(Terminal(user="ada", write=written.append))
+    channel = TerminalChannel(Terminal(user="ada", show=lambda _, lines: written.append(lines)))
 
     await channel.send(sending(notice(why="decided", decision="approve", by="user:ada")))
 
@@ -156,10 +155,10 @@ async def test_a_terminal_says_nothing_of_what_was_done_at_it() -> None:
 async def test_a_terminal_that_is_gone_is_no_disaster(user: str, expected: str) -> None:
     """A closed terminal, and one at which somebody else sits now, is a failure of that sending, for good."""
 
-    def closed(_: Sequence[str]) -> None:
+    def closed(_: Notice, __: Sequence[str]) -> None:
         raise BrokenPipeError("broken pipe")
 
     with pytest.raises(SendFailed, match=expected) as failed:
-        await TerminalChannel(Terminal(user=user, write=closed)).send(sending())
+        await TerminalChannel(Terminal(user=user, show=closed)).send(sending())
 
     assert failed.value.is_final

@@ -73,6 +73,10 @@ class Desk:
         """From now on people are told by *bell*."""
         self._bell = bell
 
+    def be_silent(self) -> None:
+        """From now on nobody is told anything."""
+        self._bell = Silence()
+
     @property
     def directory(self) -> Directory:
         """The people of the project, as its file says now."""

@@ -169,11 +169,21 @@ class Outbox:
             self._written.clear()
             await self._written.wait()
 
-    async def settle(self) -> None:
-        """Waits until nothing more can be sent at this moment."""
+    async def settle(self, channel: str | None = None) -> None:
+        """Waits until nothing more can be sent at this moment, or nothing more through one channel."""
         await self.flush()
-        while any(lane.is_busy for lane in self._lanes.values()):
-            await asyncio.gather(*(lane.idle.wait() for lane in self._lanes.values()))
+        while busy := [
+            lane for name, lane in self._lanes.items() if lane.is_busy and channel in (None, name)
+        ]:
+            await asyncio.gather(*(lane.idle.wait() for lane in busy))
+
+    async def take_over(self) -> None:
+        """Takes over what processes left that are gone, and what was given up and is to be tried again."""
+        try:
+            await self.in_thread(lambda: self._store.adopt(self._owner, at=self._clock.now()))
+        except TowpathError as error:
+            _LOG.warning("people.outbox_not_read", extra={"reason": error.message})
+        await self._wake_lanes()
 
     async def stop(self, *, grace_seconds: float = STOP_SECONDS) -> None:
         """Sends what is due for a little while, then leaves the rest to the next process."""
@@ -248,11 +258,7 @@ class Outbox:
     async def _look_after_others(self) -> None:
         """Takes over, now and then, what processes left that are gone."""
         while True:
-            try:
-                await self.in_thread(lambda: self._store.adopt(self._owner, at=self._clock.now()))
-            except TowpathError as error:
-                _LOG.warning("people.outbox_not_read", extra={"reason": error.message})
-            await self._wake_lanes()
+            await self.take_over()
             await self.pause(LOOK_AGAIN_SECONDS)
 
     async def begin(self, channel: str, rows_max: int) -> tuple[SendingRow, ...]:

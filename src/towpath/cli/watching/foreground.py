@@ -15,21 +15,30 @@ from typing import TYPE_CHECKING, Literal
 
 from towpath.cli import diary, exit_codes, failures, membership
 from towpath.cli.session import Session
-from towpath.cli.views.lines import line
+from towpath.cli.views import words
+from towpath.cli.views.lines import line, safe
 from towpath.cli.watching.asking import Dialogue, Refusal, Said, chosen
+from towpath.cli.watching.notices import Notices
 from towpath.cli.watching.tails import Tails
 from towpath.cli.watching.terminal import Keyboard, quiet_keyboard
 from towpath.cli.watching.views import JsonView, LiveView, PlainView, View
 from towpath.core import events, stimuli
-from towpath.core.run import Node, Run
+from towpath.core.run import Node, Path, Run
 from towpath.engines.contract import Engine, Step
 from towpath.errors import NotFound, TowpathError
+from towpath.people import authority, decided
+from towpath.people.channels.contract import Notice
+from towpath.people.channels.terminal import Terminal
+from towpath.people.messages import OVER
 from towpath.store.contract import RunFilter, RunNumber
 
 if TYPE_CHECKING:
     from towpath.app import App
+    from towpath.people.telling import Telling
 
 BEAT_SECONDS = 0.1
+CLIMBING = frozenset({"reminder", "rung", "handed_over"})
+"""What is told of a question that was asked before."""
 Style = Literal["auto", "plain", "json"]
 Begin = Callable[[Engine], Awaitable[RunNumber]]
 Wish = Literal["cancel", "leave", "go_on"]
@@ -45,6 +54,17 @@ class Manner:
     """Whether questions are asked right here, where a person is there."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """What this process has at work for the runs that it follows."""
+
+    engine: Engine
+    telling: Telling
+    notices: Notices
+    """What is told to the person at the keyboard."""
+    interactive: bool
+
+
 def drive(session: Session, command: str, begin: Begin, manner: Manner) -> int:
     """Starts or takes over a run, follows it to its end, and gives the exit code."""
     return asyncio.run(_drive(session, command, begin, manner))
@@ -55,16 +75,27 @@ async def _drive(session: Session, command: str, begin: Begin, manner: Manner) -
     app.folder.make()
     diary.keep(app.settings.data)
     interactive = session.is_interactive and manner.style == "auto"
+    notices = Notices()
+    telling = app.telling(_terminal(session, app, manner, notices))
     with quiet_keyboard() if interactive else contextlib.nullcontext():
-        async with app.engine(command) as engine:
+        async with app.engine(command, telling) as engine:
+            here = Here(engine=engine, telling=telling, notices=notices, interactive=interactive)
             number = await begin(engine)
-            foreground = Foreground(session, app, engine, number, manner, interactive=interactive)
+            foreground = Foreground(session, app, here, number, manner)
             code = await foreground.follow()
             while not foreground.was_left and (other := _still_open(app, engine.owner)) is not None:
-                foreground = Foreground(session, app, engine, other, manner, interactive=interactive)
+                foreground = Foreground(session, app, here, other, manner)
                 left_code = await foreground.follow()
                 code = left_code if foreground.was_left else code
     return code
+
+
+def _terminal(session: Session, app: App, manner: Manner, notices: Notices) -> Terminal | None:
+    """Where the person at the keyboard is told what concerns them; None where a program reads along, or a pipe."""
+    person = authority.person_of(app.desk.directory, manner.actor)
+    if person is None or manner.style == "json" or not session.out.is_terminal:
+        return None
+    return Terminal(user=person, show=notices.told)
 
 
 def _still_open(app: App, owner: str) -> RunNumber | None:
@@ -80,17 +111,16 @@ class Foreground:
         self,
         session: Session,
         app: App,
-        engine: Engine,
+        here: Here,
         number: RunNumber,
         manner: Manner,
-        *,
-        interactive: bool,
     ) -> None:
         self._app = app
-        self._engine = engine
+        self._engine = here.engine
+        self._here = here
         self._number = number
         self._manner = manner
-        self._interactive = interactive
+        self._interactive = here.interactive
         self._screen = session.out
         self._keyboard = Keyboard(session.out)
         self._tails = Tails(app.logs.folder_of(number))
@@ -105,6 +135,8 @@ class Foreground:
         self._asked: Node | None = None
         """The node whose question is being asked; None while the question is how to stop."""
         self._later: set[tuple[str, str, int]] = set()
+        self._settled: set[Path] = set()
+        """Where it was said already, in the middle of a question, how that question ended."""
         self.was_left = False
 
     async def follow(self) -> int:
@@ -115,13 +147,16 @@ class Foreground:
             with self._signals():
                 await self._until_over(steps)
         finally:
-            asked = self._dialogue is not None and not self.was_left
+            asked = self._asked if self._dialogue is not None and not self.was_left else None
             await self._end_dialogue()
             pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await pump
-        if asked:
-            self._tell_settled()
+        if asked is not None:
+            self._tell_settled(asked)
+        if not self.was_left:
+            await self._here.telling.settle_terminal()
+        self._show_notices()
         self._view.finish(self._app.now(), left=self.was_left)
         self._tails.close()
         return self._code()
@@ -192,6 +227,8 @@ class Foreground:
             await self._dialogue_ended()
         if self._interrupts or self._terminated:
             await self._on_signal()
+        if self._dialogue is None:
+            self._show_notices()
         self._ask_if_asked()
         self._view.tick(self._app.now())
 
@@ -285,6 +322,7 @@ class Foreground:
         asking = (run.nodes[path] for path in run.leaves if run.nodes[path].status == "asking")
         node = next((node for node in asking if self._is_to_be_asked(node)), None)
         if node is not None:
+            self._settled.discard(node.path)
             self._asked = node
             self._view.tick(self._app.now())
             self._view.pause()
@@ -311,7 +349,7 @@ class Foreground:
         try:
             said = dialogue.result()
         except asyncio.CancelledError:
-            self._tell_settled()
+            self._tell_settled(asked)
         except (EOFError, OSError):
             self._put_off(asked)
         else:
@@ -325,9 +363,37 @@ class Foreground:
         self._screen.say()
         self._view.resume()
 
-    def _tell_settled(self) -> None:
+    def _tell_settled(self, asked: Node | None) -> None:
+        """Says who was quicker, or that the time was up, to somebody who is being asked."""
+        row = self._app.reader.run(self._number)
+        known = decided.histories(fact for _, fact in self._app.events(row))
+        over = None if asked is None else known.get(asked.path)
+        said = "it is not asked any more"
+        if over is not None and over.ended_at is not None:
+            said = over.sentence(when=words.moment(over.ended_at, now=self._app.now()))
+            self._settled.add(over.path)
         self._screen.say()
-        self._screen.say(("  it is settled: somebody else answered, or the time is up", "dim"))
+        self._screen.say(("  ", "plain"), (safe(said), "warn"))
+
+    # --- telling -----------------------------------------------------------------------------------------
+
+    def _show_notices(self) -> None:
+        lines = self._here.notices.taken(self._is_news, self._screen)
+        if lines:
+            self._view.say(*lines)
+
+    def _is_news(self, notice: Notice) -> bool:
+        """Whether somebody who follows this run needs to be told; what is asked at this keyboard, needs no announcement."""
+        if notice.run != self._number:
+            return True
+        if notice.why in OVER:
+            return notice.path not in self._settled
+        run = self._run
+        node = None if run is None else run.nodes.get(notice.path)
+        if run is None or node is None or node.status != "asking":
+            return False
+        is_asked_here = self._interactive and self._manner.asks and run.status == "waiting"
+        return notice.why in CLIMBING or not (is_asked_here or _key(node) in self._later)
 
     def _put_off(self, asked: Node | None) -> None:
         if asked is not None:

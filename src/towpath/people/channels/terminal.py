@@ -11,7 +11,7 @@ from towpath.people.channels.routes import TO_PERSON
 from towpath.people.messages import brief
 
 if TYPE_CHECKING:
-    from towpath.people.channels.contract import Sending
+    from towpath.people.channels.contract import Notice, Sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,8 @@ class Terminal:
 
     user: str
     """Who that is, without `user:`."""
-    write: Callable[[Sequence[str]], object]
-    """Shows lines, which steer no terminal."""
+    show: Callable[[Notice, Sequence[str]], object]
+    """Shows what a notice says, in lines that steer no terminal."""
 
 
 class TerminalChannel:
@@ -37,6 +37,8 @@ class TerminalChannel:
         if sending.notice.by == sending.recipient:
             return
         try:
-            self._terminal.write(brief(sending.notice, recipient=sending.recipient, at=sending.at))
+            self._terminal.show(
+                sending.notice, brief(sending.notice, recipient=sending.recipient, at=sending.at)
+            )
         except (OSError, ValueError) as error:
             raise SendFailed(f"the terminal cannot be written: {error}", is_final=True) from None
