@@ -35,6 +35,9 @@ OVER_YEARS = (
     "0 2 29 2 *",
 )
 
+ORACLE_ERRORS = {("5 */1 * * *", "Asia/Pyongyang", "2018-05-04")}
+"""Where the oracle is wrong: it goes an hour ahead over a jump of half an hour, and so past a minute that there was."""
+
 
 def zones() -> list[str]:
     """All zones of the database, by name."""
@@ -84,7 +87,8 @@ def test_schedules_agree_around_every_change_of_the_clocks(tier: Tier) -> None:
             for cron in AROUND_CHANGES:
                 expected = by_oracle(cron, zone, start, end)
                 compared += len(expected)
-                if expected != by_us(cron, name, start, end):
+                is_known = (cron, name, f"{change:%Y-%m-%d}") in ORACLE_ERRORS
+                if (expected != by_us(cron, name, start, end)) is not is_known:
                     wrong.append(f"{cron} in {name} around {change:%Y-%m-%d}")
 
     assert wrong == []
