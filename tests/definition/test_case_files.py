@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from definition_support import CARDS, FILES, PROJECTS
+from definition_support import CARDS, FILES, PROJECTS, REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ from towpath.definition.problems import CODES, Problem, errors_of, render_text, 
 CASES = sorted(FILES.glob("*.yaml"))
 PROJECT_CASES = sorted(path for path in PROJECTS.iterdir() if path.is_dir())
 
+TEST_FILES = REPOSITORY / "tests" / "trials" / "testing" / "mistakes"
 NEEDS_NO_CASE = {
     # Told of bytes, sizes and files, which stand in test_source.py and test_loader.py.
     "TOW001", "TOW002", "TOW003", "TOW004", "TOW005", "TOW007", "TOW008", "TOW009", "TOW112", "TOW113", "TOW216", "TOW406",
@@ -113,7 +114,8 @@ def test_twelve_different_mistakes_are_told_in_one_go() -> None:
 def test_every_code_has_a_case() -> None:
     """No kind of problem is in the table that no case file provokes."""
     texts = [
-        path.read_text(encoding="utf-8") for path in (*FILES.glob("*.txt"), *PROJECTS.glob("*/expected.txt"))
+        path.read_text(encoding="utf-8")
+        for path in (*FILES.glob("*.txt"), *PROJECTS.glob("*/expected.txt"), *TEST_FILES.glob("*.txt"))
     ]
     provoked = {code for text in texts for code in re.findall(r"TOW\d{3}", text)}
 

@@ -30,12 +30,22 @@ class Place:
     """The step's id, where it has one."""
     outer: Place | None = None
     """The step that started the run; None in the run that is tested."""
+    loops: tuple[str, ...] = ()
+    """The keys of the `repeat` steps that it stands in."""
 
     @property
     def full(self) -> str:
         """The path from the run that is tested: `backup_first>copy`."""
         path = gate_name(self.path)
         return path if self.outer is None else f"{self.outer.full}{CHILD}{path}"
+
+    @property
+    def thread(self) -> str:
+        """The path without the rounds of a `repeat`: what follows each other in a script."""
+        found = self.full
+        for key in self.loops:
+            found = re.sub(rf"((?:^|/){re.escape(key)})\[\d+\]", r"\1", found)
+        return found
 
 
 def gate_name(path: Path) -> str:
@@ -93,6 +103,17 @@ def find(plan: Plan, address: str) -> tuple[PlanStep, ...]:
         return (plan.by_id[address],)
     shape = _INSTANCE.sub(_ANY, address)
     return tuple(step for step in plan.steps if shape in _ends_of(shape_of(step)))
+
+
+def loops_around(step: PlanStep) -> tuple[str, ...]:
+    """The keys of the `repeat` steps that a step stands in."""
+    found = []
+    around = step.parent
+    while around is not None:
+        if around.kind == "repeat":
+            found.append(around.key)
+        around = around.parent
+    return tuple(found)
 
 
 def shape_of(step: PlanStep) -> str:

@@ -258,7 +258,7 @@ class Asking:
         try:
             stimulus = self._stimulus(path, node.question, seen, answer, by)
         except TowpathError as problem:
-            self._world.surprises.append(f"{what} does not fit the form: {problem.message}")
+            self._world.no_fit(what, problem.message)
             return
         if node.question.files and isinstance(stimulus, stimuli.Answered):
             self._read_evidence(drive, path, node.question.asked_at)

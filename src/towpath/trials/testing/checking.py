@@ -15,7 +15,7 @@ from towpath.core.plan import PlanStep
 from towpath.definition import model
 from towpath.definition.checks.people import unknown_principal
 from towpath.definition.inputs import problems_of
-from towpath.definition.problems import DefinitionProblems, Problem, did_you_mean, listed
+from towpath.definition.problems import DefinitionProblems, Problem, article, did_you_mean, listed
 from towpath.definition.shape import Shaped
 from towpath.definition.source import DataPath, Source
 from towpath.errors import ExpressionError, TowpathError
@@ -197,7 +197,11 @@ class _Checker:
                 "wait": "what it waits for comes under `happens`",
             }.get(kind, "its result follows from the steps in it: write theirs")
             self._tell(
-                "not-scriptable", f"a `{kind}` step has no result of its own", at, of_key=True, help=advice
+                "not-scriptable",
+                f"{article(kind)} `{kind}` step has no result of its own",
+                at,
+                of_key=True,
+                help=advice,
             )
             return
         for position, result in enumerate(results):
@@ -208,7 +212,7 @@ class _Checker:
         if result.status is not None and not is_workflow:
             self._tell(
                 "not-scriptable",
-                f"a `{step.kind}` step ends well or fails: `{result.status}` is how a run ends",
+                f"{article(step.kind)} `{step.kind}` step ends well or fails: `{result.status}` is how a run ends",
                 at,
                 help="write ok or fail",
             )
@@ -258,7 +262,7 @@ class _Checker:
         choices = _choices(found)
         if not choices:
             kind = found.steps[0].kind
-            self._tell("not-scriptable", f"a `{kind}` step asks nobody", at, of_key=True)
+            self._tell("not-scriptable", f"{article(kind)} `{kind}` step asks nobody", at, of_key=True)
             return
         for position, answer in enumerate(answers):
             where = _nth(at, position, answers)
@@ -363,7 +367,7 @@ class _Checker:
             advice = f"write `{address}?`" if asks else "write the steps in it; a wait is not in the path"
             self._tell_word(
                 "impossible-expectation",
-                f"`{address}` is a `{steps[0].kind}` step, and is not ordered itself",
+                f"`{address}` is {article(steps[0].kind)} `{steps[0].kind}` step, and is not ordered itself",
                 at,
                 word,
                 help=advice,
@@ -377,7 +381,10 @@ class _Checker:
         step = found.steps[0]
         if key == "commands" and step.kind not in _SCRIPTED:
             self._tell(
-                "impossible-expectation", f"a `{step.kind}` step is told to do nothing", at, of_key=True
+                "impossible-expectation",
+                f"{article(step.kind)} `{step.kind}` step is told to do nothing",
+                at,
+                of_key=True,
             )
         if key == "steps" and case.expect.steps[address].undone and not step.has_rollback:
             self._tell("impossible-expectation", f"`{address}` has no `rollback`", (*at, "undone"))

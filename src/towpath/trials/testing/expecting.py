@@ -61,13 +61,10 @@ def _surprises(world: World, _: Expect) -> Iterator[Difference]:
             got="more and more happens",
             help="say `stop_after: 3d`, or mend the loop",
         )
-    for text in world.surprises:
-        yield Difference(
-            what="answers" if "answer" in text or " to " in text else "happens",
-            expected="what was said is taken",
-            got=text,
-            help="where it is right, say `refused:` with a part of the reason",
-        )
+    for surprise in world.surprises:
+        is_refused = surprise.expected == "it is taken"
+        advice = "where it is right, say `refused:` with a part of the reason" if is_refused else ""
+        yield Difference(what=surprise.what, expected=surprise.expected, got=surprise.got, help=advice)
     for table, lines in (("steps", world.results), ("checks", world.checks), ("answers", world.answers)):
         for address in lines.unused:
             yield Difference(
@@ -107,20 +104,15 @@ def _refusal(world: World, expect: Expect) -> Iterator[Difference]:
 
 
 def _status(world: World, expect: Expect) -> Iterator[Difference]:
+    """How the run ended; where the test says nothing of that, it has to succeed."""
     run = world.root.run
-    if expect.status is not None and expect.status != run.status:
+    says = (expect.status, expect.error, expect.outcome, expect.waits_for)
+    wanted = expect.status or ("succeeded" if says == (None,) * len(says) else run.status)
+    if wanted != run.status:
         why = f": {run.error.message}" if run.error is not None else ""
-        yield Difference(
-            what="status", expected=expect.status, got=f"{run.status}{why}", help=_why_it_waits(world)
-        )
-    elif expect.status is None and not run.has_ended and expect.waits_for is None:
-        got = f"{run.status}, for {', '.join(sorted(run.leaves)) or 'nothing'}"
-        yield Difference(
-            what="status",
-            expected="the run ends",
-            got=got,
-            help=_why_it_waits(world) or "where it is right, expect `status: waiting`",
-        )
+        if not run.has_ended:
+            why = f", for {', '.join(sorted(map(addresses.gate_name, run.leaves))) or 'nothing'}"
+        yield Difference(what="status", expected=wanted, got=f"{run.status}{why}", help=_why_it_waits(world))
 
 
 def _why_it_waits(world: World) -> str:
@@ -448,8 +440,8 @@ def _told(world: World, expect: Expect) -> Iterator[Difference]:
     )
     yield Difference(
         what="told",
-        expected=_listed([_expected_telling(one) for one in expect.told]),
-        got=_listed([telling_line(one, zone) for one in got]),
+        expected=_numbered([_expected_telling(one) for one in expect.told]),
+        got=_numbered([telling_line(one, zone) for one in got]),
         help=f"the first that differs is number {first}",
     )
 
@@ -514,8 +506,8 @@ def _plain_value(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def _listed(lines: Sequence[str]) -> str:
-    shown = list(lines[:LIST_SHOWN_MAX])
+def _numbered(lines: Sequence[str]) -> str:
+    shown = [f"{number:>2}  {text}" for number, text in enumerate(lines[:LIST_SHOWN_MAX], start=1)]
     if len(lines) > LIST_SHOWN_MAX:
         shown.append(f"and {len(lines) - LIST_SHOWN_MAX} more")
     return "\n".join(shown) or "nobody is told anything"

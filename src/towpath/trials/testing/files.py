@@ -431,10 +431,11 @@ Words: TypeAlias = str | tuple[str, ...]
 
 
 class Expect(Part):
-    """What has to come of it. Only what is written is looked at."""
+    """What has to come of it. What is not written is not looked at, but for the status."""
 
     status: Status | None = None
-    """How the run ends, or `waiting` where it does not; `refused` where it cannot even start."""
+    """How the run ends, or `waiting` where it does not; `refused` where it cannot even start. A run has to succeed where neither this
+    nor `error`, `outcome` or `waits_for` is written."""
     outcome: str | None = None
     """The word that an `end` step gave."""
     message: str | None = None
@@ -486,7 +487,7 @@ class Script(Part):
     event: Value = None
     """What started the run, for expressions that read `event`."""
     steps: Mapping[Address, Result | tuple[Result, ...]] = Field(default_factory=dict)
-    """Results by step; a list has one for each attempt, and its last one counts from then on."""
+    """Results by step; a list has one for each attempt or round, and its last one counts from then on."""
     checks: Mapping[Address, CheckResult | tuple[CheckResult, ...]] = Field(default_factory=dict)
     """What the checks of steps answer; `not_done` where it is not said."""
     answers: Mapping[Address, Answer | tuple[Answer, ...]] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from towpath.core import stimuli
-from towpath.trials.testing import addresses
+from towpath.trials.testing import addresses, times
 from towpath.trials.testing.addresses import Place
 from towpath.trials.testing.files import Happening, parse_instant
 
@@ -68,9 +68,8 @@ class Happenings:
                 self._world.crash(round(one.down * MICROS))
             case "clock_jump":
                 by = round((one.jump or 0.0) * MICROS)
-                self._world.note(
-                    f"the clock is set {'forward' if by >= 0 else 'back'} by {abs(one.jump or 0.0):g} s"
-                )
+                way = "forward" if by >= 0 else "back"
+                self._world.note(f"the clock is set {way} by {times.span(abs(by))}")
                 self._world.agenda.set_clock(by)
             case "change_file":
                 self._world.note(f"{one.file} changes")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.definition import projects, shape
-from towpath.definition.problems import Problem, errors_of, in_order
+from towpath.definition.problems import Problem, errors_of, in_order, make_problem
 from towpath.definition.source import Source
 from towpath.trials.testing import checking
 from towpath.trials.testing.bench import Bench
@@ -80,7 +80,8 @@ def load(file: Path, bench: Bench, *, path: str | None = None) -> LoadedFile:
     """The tests of a file, and everything that there is to say about it; never raises for what the file says."""
     source = projects.read_file(file, path=path)
     if source.root is None:
-        return LoadedFile(path=source.path, file=file, tests=(), problems=in_order(source.problems))
+        unread = [_empty(source)] if source.is_empty else source.problems
+        return LoadedFile(path=source.path, file=file, tests=(), problems=in_order(unread))
     shaped = shape.shape(TestFile, source, takes=_TAKES)
     problems = [*source.problems, *shaped.problems]
     tests: tuple[LoadedTest, ...] = ()
@@ -89,6 +90,16 @@ def load(file: Path, bench: Bench, *, path: str | None = None) -> LoadedFile:
         if not errors_of(problems):
             tests = tuple(_tests(source, shaped.value))
     return LoadedFile(path=source.path, file=file, tests=tests, problems=in_order(problems))
+
+
+def _empty(source: Source) -> Problem:
+    example = _TAKES["tests"][1]
+    return make_problem(
+        "not-a-mapping",
+        "the file is empty",
+        path=source.path,
+        help=f"write for example:\nworkflow: NAME\n{example}",
+    )
 
 
 def _tests(source: Source, file: TestFile) -> list[LoadedTest]:

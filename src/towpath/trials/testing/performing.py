@@ -42,9 +42,8 @@ class Performing:
         result = self._world.results.next(place) or _OK
         timeout = None if planned.step is None else planned.step.timeout
         if timeout is not None and (result.hangs or result.takes > timeout):
-            result = Result(
-                fail="timeout", message=f"it took longer than its timeout of {timeout:g} s", takes=timeout
-            )
+            message = f"it took longer than its timeout of {timeout:g} s"
+            result = _OK.model_copy(update={"fail": "timeout", "message": message, "takes": timeout})
         self._attempt(drive, command, planned, result)
 
     def stop(self, drive: Drive, path: Path) -> bool:

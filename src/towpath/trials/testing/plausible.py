@@ -53,7 +53,7 @@ def outputs_of(
     elif isinstance(step, model.UsesStep):
         found = _of_action(bench.card(step.uses), piece, step)
     outputs = {**found, **said}
-    for wish in _wishes(step):
+    for wish in _wishes(planned):
         _grant(wish, outputs, said, run=run, path=path)
     return outputs
 
@@ -133,9 +133,20 @@ _COMPARED = re.compile(
 _BARE = re.compile(r"(?P<no>!?)\s*outputs\.(?P<name>\w+)")
 
 
-def _wishes(step: model.Step | None) -> Iterator[str]:
-    """The parts of `success_when` that have to hold together."""
-    condition = step.success_when if step is not None else None
+def _wishes(planned: PlanStep) -> Iterator[str]:
+    """What has to hold for the step to succeed, and for the loop around it to end."""
+    step = planned.step
+    if step is None:
+        return
+    yield from _parts(step.success_when)
+    around = planned.parent
+    while around is not None and step.id is not None:
+        if isinstance(around.step, model.RepeatStep):
+            yield from _parts(around.step.until.replace(f"steps.{step.id}.outputs.", "outputs."))
+        around = around.parent
+
+
+def _parts(condition: str | None) -> Iterator[str]:
     if condition is not None and "||" not in condition:
         yield from (part.strip() for part in condition.split("&&"))
 

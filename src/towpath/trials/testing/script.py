@@ -31,8 +31,8 @@ class Lines(Generic[T]):
             return None
         self._used.add(address)
         lines = self._table[address]
-        position = self._positions.get(place.full, 0)
-        self._positions[place.full] = position + 1
+        position = self._positions.get(place.thread, 0)
+        self._positions[place.thread] = position + 1
         if position >= len(lines):
             return lines[-1] if self._repeats else None
         return lines[position]

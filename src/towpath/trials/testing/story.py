@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from towpath.core import events
 from towpath.core.run import Error, Micros
 from towpath.trials.testing import times
-from towpath.trials.testing.addresses import gate_name
+from towpath.trials.testing.addresses import CHILD, gate_name
 from towpath.trials.testing.world import Drive, Moment, World
 
 Role: TypeAlias = Literal["plain", "good", "bad", "warn", "ask", "dim"]
@@ -60,8 +60,8 @@ def _is_frame(drive: Drive, fact: events.StepEnded) -> bool:
 
 
 def _place(drive: Drive, fact: events.AnyEvent) -> str:
-    outer = "" if drive.outer is None else f"{drive.outer.full}>"
-    return f"{outer}{gate_name(getattr(fact, 'path', ''))}"
+    outer = "" if drive.outer is None else f"{drive.outer.full}{CHILD}"
+    return f"{outer}{gate_name(getattr(fact, 'path', ''))}".removesuffix(CHILD)
 
 
 def _short(text: str) -> str:

@@ -20,7 +20,7 @@ from towpath.definition.inputs import complete_inputs
 from towpath.errors import BugError, IllegalStimulus, Refused, TowpathError
 from towpath.store import encoding
 from towpath.store.contract import RunNumber
-from towpath.trials.testing import performing
+from towpath.trials.testing import addresses, performing
 from towpath.trials.testing.addresses import Place
 from towpath.trials.testing.agenda import Agenda
 from towpath.trials.testing.asking import Asking, Telling
@@ -58,6 +58,15 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surprise:
+    """Something that somebody did in a test, and that went otherwise than the test says."""
+
+    what: str
+    expected: str
+    got: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """Something that the test did to the world, between the facts: a crash, a refused answer."""
 
@@ -81,8 +90,14 @@ class Drive:
 
     def place(self, path: Path, plan: int) -> Place:
         """The place of a step of this run."""
-        step = self.piece.plan[plan].step
-        return Place(path=path, id=step.id if step is not None else None, outer=self.outer)
+        planned = self.piece.plan[plan]
+        step = planned.step
+        return Place(
+            path=path,
+            id=step.id if step is not None else None,
+            outer=self.outer,
+            loops=addresses.loops_around(planned),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +135,7 @@ class World:
         """Everything that was ordered, in order."""
         self.story: list[tuple[Drive, AnyEvent] | Moment] = []
         """Everything that became true, and what the test did, in order."""
-        self.surprises: list[str] = []
+        self.surprises: list[Surprise] = []
         """What the test did not expect: an answer that was refused, and such."""
         self.refusal: str | None = None
         """Why the run could not start."""
@@ -258,13 +273,17 @@ class World:
                 refusal.message if isinstance(refusal, Refused) else "the run is over, or has not come so far"
             )
             self.note(f"{what} was refused: {reason}")
-            if refused is None:
-                self.surprises.append(f"{what} was refused: {reason}")
-            elif refused not in reason:
-                self.surprises.append(f"{what} was refused for another reason than `{refused}`: {reason}")
+            if refused is None or refused not in reason:
+                expected = "it is taken" if refused is None else f"it is refused: …{refused}…"
+                self.surprises.append(Surprise(what=what, expected=expected, got=f"it was refused: {reason}"))
         else:
             if refused is not None:
-                self.surprises.append(f"{what} was to be refused (`{refused}`), and was taken")
+                expected = f"it is refused: …{refused}…"
+                self.surprises.append(Surprise(what=what, expected=expected, got="it was taken"))
+
+    def no_fit(self, what: str, reason: str) -> None:
+        """What somebody says in the test does not fit the form that is asked for."""
+        self.surprises.append(Surprise(what=what, expected="it fits the form", got=reason))
 
     def order(self, drive: Drive, command: commands.AnyCommand) -> None:
         """Does what *command* asks for."""
