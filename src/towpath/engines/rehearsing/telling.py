@@ -151,8 +151,9 @@ def _head(one: Forecast, depth: int) -> Row:
 
 
 def _below(one: Forecast, depth: int, scripts: set[str]) -> Iterator[Row]:
-    if one.script not in scripts:  # the items of a loop have the same script; it is shown once
-        scripts.add(one.script)
+    key = f"{one.name} {one.script}"
+    if key not in scripts:  # the items of a loop have the same script; it is shown once
+        scripts.add(key)
         yield from _script_rows(one, depth)
     for name, given in one.values.items():
         yield from _value_rows(name, given, depth)
@@ -179,7 +180,7 @@ def _value_rows(name: str, given: Json, depth: int) -> Iterator[Row]:
 
 def _value_text(value: Json) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = " ".join(text.split("\n"))
+    text = text.replace("\r", "\\r").replace("\n", "\\n")
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[: VALUE_CHARS_MAX - 1]}…"
 
 

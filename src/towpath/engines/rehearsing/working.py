@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ DETAIL_CHARS_MAX: Final = 64 * 1024
 """What is kept of the text of one step's plan."""
 DONE: Final = "done already, says its check"
 NOT_DONE: Final = "not done yet, says its check"
+_ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 VALUES: Final = ("with", "env", "stdin", "cwd", "container")
 """What a script or an action gets."""
 
@@ -150,7 +152,7 @@ class Working:
         self, forecast: Forecast, rehearse: model.Rehearse, ended: StepEnded, *, is_firm: bool
     ) -> tuple[Forecast, Foreseen]:
         """What the step's rehearsal script printed, and what that means."""
-        printed = str(ended.outputs.get("stdout", ""))[:DETAIL_CHARS_MAX]
+        printed = _plain(str(ended.outputs.get("stdout", "")))
         forecast = dataclasses.replace(forecast, detail=printed)
         outputs = {key: value for key, value in ended.outputs.items() if key not in ("stdout", "exit_code")}
         foreseen = Foreseen(outputs=outputs, is_whole=False, is_firm=is_firm)
@@ -177,8 +179,7 @@ class Working:
             answer = await ready.looker.action(name, place, ready.work)
         except ActionFailed as problem:
             return self._would_fail(planned, forecast, problem), Foreseen(is_whole=False)
-        detail = answer.detail[:DETAIL_CHARS_MAX]
-        forecast = dataclasses.replace(forecast, changes=answer.changes, detail=detail)
+        forecast = dataclasses.replace(forecast, changes=answer.changes, detail=_plain(answer.detail))
         outputs = answer.outputs
         foreseen = Foreseen(outputs=outputs or {}, is_whole=outputs is not None, is_firm=ready.is_firm)
         return self._judged(planned, said(forecast, answer.summary), answer), foreseen
@@ -240,6 +241,11 @@ class Working:
         known = {name: sketch.filled for name, sketch in sketches.items() if sketch.is_known}
         is_whole = len(known) == len(sketches)
         return dataclasses.replace(foreseen, outputs={**foreseen.outputs, **known}, is_whole=is_whole)
+
+
+def _plain(text: str) -> str:
+    """What a tool printed, without its colours; bounded."""
+    return _ESCAPE.sub("", text)[:DETAIL_CHARS_MAX]
 
 
 def _work_of(sketches: Mapping[str, Sketch], environment: str | None) -> Work:
