@@ -286,6 +286,20 @@ def test_what_was_given_up_can_be_tried_again(another: Callable[[], Process]) ->
     assert (again.attempts, again.ended_at) == (1, None)
 
 
+def test_what_waits_for_its_next_attempt_can_be_due_at_once(another: Callable[[], Process]) -> None:
+    """Whoever mended a channel need not wait an hour; it stays with its process, and its attempts go on to count."""
+    process = another()
+    process.put(ADA)
+    (row,) = process.take()
+    process.end(row, error="no", again_at=NOW + 1_000)
+    assert process.take(at=NOW + 9) == ()
+
+    assert process.outbox.try_again(row.id, at=NOW + 9)
+    (again,) = process.take(at=NOW + 9)
+
+    assert (again.attempts, again.owner) == (2, process.owner)
+
+
 def test_lists_are_filtered_and_paged(process: Process) -> None:
     """The newest first, a page at a time, by run, path, state, recipient and channel."""
     process.put(ADA, BEN, NOBODY)

@@ -575,7 +575,7 @@ class Outbox(Protocol):
         """The channels in which something of the owner's waits."""
 
     def try_again(self, sending: SendingId, *, at: Microseconds) -> bool:
-        """Have something that was given up sent again, by whoever comes first."""
+        """Have something that was given up sent again, by whoever comes first; what waits for its next attempt is due at once."""
 
     def sendings(self, where: SendingFilter | None = None) -> tuple[SendingRow, ...]:
         """List sendings, newest first, one page."""

@@ -121,9 +121,12 @@ class MemoryOutbox:
             return tuple(sorted({row.channel for row in rows}))
 
     def try_again(self, sending: SendingId, *, at: Microseconds) -> bool:
-        """Have something that was given up sent again, by whoever comes first."""
+        """Have something that was given up, or that waits for its next attempt, sent again."""
         with self._data.lock:
             row = self._data.rows.get(sending)
+            if row is not None and row.state == "waiting":
+                self._set(replace(row, due_at=at))
+                return True
             if row is None or row.state != "given_up":
                 return False
             self._data.recalled.discard(sending)

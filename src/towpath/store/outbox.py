@@ -114,7 +114,7 @@ class SqliteOutbox:
             return tuple(channel for (channel,) in connection.execute(_SQL["channels_waiting"], (owner,)))
 
     def try_again(self, sending: SendingId, *, at: Microseconds) -> bool:
-        """Have something that was given up sent again, by whoever comes first."""
+        """Have something that was given up, or that waits for its next attempt, sent again."""
         with self._desk.connection() as connection, transaction(connection):
             return connection.execute(_SQL["try_again"], (at, sending)).rowcount == 1
 

@@ -70,9 +70,12 @@ SELECT min(due_at) FROM outbox WHERE state = 'waiting' AND owner = ? AND channel
 SELECT DISTINCT channel FROM outbox WHERE state = 'waiting' AND owner = ? ORDER BY channel;
 
 -- name: try_again
--- Let a sending that was given up wait again, for whoever comes first.
-UPDATE outbox SET state = 'waiting', owner = '', attempts = 0, due_at = ?, ended_at = NULL, recalled_at = NULL
-WHERE id = ? AND state = 'given_up';
+-- Let a sending that was given up wait again, for whoever comes first, and one that waits for its next attempt be due.
+UPDATE outbox SET
+  owner = CASE state WHEN 'given_up' THEN '' ELSE owner END,
+  attempts = CASE state WHEN 'given_up' THEN 0 ELSE attempts END,
+  state = 'waiting', due_at = ?, ended_at = NULL, recalled_at = NULL
+WHERE id = ? AND state IN ('given_up', 'waiting');
 
 -- name: counts
 -- How many sendings there are in each state.
