@@ -46,6 +46,12 @@ CARDS: ActionCards = MappingProxyType(
                 outputs={"critical": {"type": "integer"}},
             ),
             ActionCard(
+                name="towpath.rehearse",
+                summary="Rehearses steps of the run.",
+                inputs={"steps": _input("array"), "expect": _input("string")},
+                outputs={"plan": {"type": "string"}, "digest": {"type": "string"}},
+            ),
+            ActionCard(
                 name="jira.create_issue",
                 summary="Creates a ticket.",
                 inputs={

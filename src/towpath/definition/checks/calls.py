@@ -20,6 +20,8 @@ from towpath.definition.source import DataPath
 from towpath.errors import ExpressionError
 
 OPEN = "${{"
+REHEARSE = "towpath.rehearse"
+"""The action that names steps of its own workflow."""
 _NOWHERE = Path()
 
 
@@ -32,11 +34,26 @@ def check_actions(context: Context) -> None:
             continue
         if isinstance(place.step, model.UsesStep):
             _check_action(context, place.path, place.step.uses, place.step.with_)
+            if place.step.uses == REHEARSE:
+                _check_rehearsed(context, place.path, place.step.with_.get("steps"))
         for name, asked in (("check", place.step.check), ("rehearse", place.step.rehearse)):
             if asked is not None and asked.uses is not None:
                 _check_action(context, (*place.path, name), asked.uses, asked.with_)
         if place.step.rehearse is not None and place.step.rehearse.uses is not None:
             _check_can_rehearse(context, (*place.path, "rehearse", "uses"), place.step.rehearse.uses)
+
+
+def _check_rehearsed(context: Context, path: DataPath, names: object) -> None:
+    """The steps that a plan shall be made of are steps of the file."""
+    known = {place.step.id for place in context.places if place.step.id is not None}
+    for position, name in enumerate(names if isinstance(names, list | tuple) else ()):
+        if isinstance(name, str) and OPEN not in name and name not in known:
+            context.tell(
+                "unknown-step",
+                f"there is no step `{name}`",
+                (*path, "with", "steps", position),
+                help=did_you_mean(name, known),
+            )
 
 
 def _check_can_rehearse(context: Context, path: DataPath, name: str) -> None:
