@@ -401,6 +401,54 @@ def project() -> Iterator[str]:
     yield from described_parts(schema["$defs"])
 
 
+TESTS_INTRODUCTION = """
+A file in `tests/` holds tests of workflows; `tow test` plays them, and `tow schema tests` prints what an editor completes from. See
+[Test a workflow](../howto/test-a-workflow.md) for how to write them.
+
+What a file says above `tests` holds for each of them; a test says only what is different. What nobody says succeeds: scripts and actions
+hand on plausible values of the shape that they declare, checks find nothing done yet, and people say yes to approvals and tasks, one
+minute after they were asked. Nobody says anything by themselves to a failure, an unknown outcome or a failed rollback.
+"""
+ADDRESSES = """
+A step is named by its **id** (`smoke`), which means every instance of it. One instance is named by its **path** (`fleet[web1]/smoke`),
+which may begin with any id; `fleet[*]/smoke` stands for all items or rounds. What is said most exactly counts.
+
+| written | means |
+| --- | --- |
+| `smoke` | the step with this id, in every item and round |
+| `fleet[web1]/smoke` | the step of one item |
+| `folders[#2]/look` | the second item, where items have no key of their own |
+| `switch~rollback/1` | the first step of a handler, where it has no id |
+| `backup_first>copy` | a step of the workflow that the step `backup_first` starts |
+| `gate:production` | the gate of a protected environment |
+
+In `path`, `passes`, `never` and `when`, `switch:check` is the look whether something is done already, and `go_live?` is the question to
+people. A step with `run`, `uses` or `workflow` is ordered once for each attempt; blocks and waits are not ordered.
+"""
+
+
+def tests() -> Iterator[str]:
+    """The page of the test files."""
+    from towpath.trials.testing.files import Script, TestFile
+
+    schema = TestFile.model_json_schema(by_alias=True)
+    parts = {name: part for name, part in schema["$defs"].items() if name != "Case"}
+    script = frozenset(field.alias or name for name, field in Script.model_fields.items())
+    yield "# Test files"
+    yield TESTS_INTRODUCTION
+    yield "## A file {#file}"
+    yield "Beside `tests`, everything that a test may say of the world, for all of them."
+    yield keys(schema, schema["$defs"], without=script)
+    yield "## A test {#case}"
+    yield keys(schema["$defs"]["Case"], schema["$defs"], without=script)
+    yield "## The world {#world}"
+    yield "What a file or a test says of the world."
+    yield keys(schema["$defs"]["Case"], schema["$defs"], only=script)
+    yield "## Naming steps {#addresses}"
+    yield ADDRESSES
+    yield from described_parts(parts)
+
+
 def functions() -> Iterator[str]:
     """The page of the functions that expressions may call."""
     from towpath.definition.expressions import functions as own
@@ -736,6 +784,7 @@ PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "project.md": project,
     "problems.md": problems,
     "settings.md": settings,
+    "tests.md": tests,
     "triggers.md": triggers,
     "cli.md": cli,
     "errors.md": errors,

@@ -290,7 +290,8 @@ def test_init_never_overwrites(tow: Tow, project: Path) -> None:
     assert ".towpath/" in (project / ".gitignore").read_text()
     assert "towpath.yaml  is there already" in said.out
     assert tow("run", "hello", "-i", "whom=Ada").code == exit_codes.OK
-    assert tow("init").out.count("is there already") == 3
+    assert tow("init").out.count("is there already") == 4
+    assert tow("test").out.splitlines()[-1].startswith("✓ 2 tests passed")
 
 
 def test_init_makes_a_project_that_lints(tow: Tow, project: Path) -> None:

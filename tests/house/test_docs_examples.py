@@ -10,12 +10,15 @@ from typing import NamedTuple
 import pytest
 from house_sources import ROOT
 
-from towpath.definition import loader, model, problems
+from towpath.definition import loader, model, problems, shape
 from towpath.definition.project import ProjectFile
+from towpath.definition.source import read_source
 from towpath.steps.catalogue import Catalogue
+from towpath.trials.testing import TestFile
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORKFLOWS = sorted((ROOT / "examples" / "workflows").glob("*.yaml"))
+ONLY_IN_TESTS = {"tests", "answers", "checks", "files", "stop_after"}
 FRAGMENT_GROUPS = ("0", "1", "3")
 """Groups of problems that a piece of a file must not have; names may stand in another piece."""
 
@@ -60,7 +63,13 @@ def mistakes(block: Block) -> str:
     if not re.sub(r"#.*", "", block.text).strip():
         return ""
     keys, project_keys = keys_of(block.text), set(ProjectFile.model_fields)
-    if keys and keys <= project_keys and not keys & {"name", "steps"}:
+    if keys and keys <= set(TestFile.model_fields) and keys & ONLY_IN_TESTS:
+        source = read_source(block.text, path="piece")
+        assert source.root is not None
+        found = (*source.problems, *shape.shape(TestFile, source).problems)
+        # A piece of a test file may leave out the rest of it.
+        found = tuple(problem for problem in found if problem.name != "missing-key")
+    elif keys and keys <= project_keys and not keys & {"name", "steps"}:
         found = loader.check_project(block.text)[1]
     elif {"name", "steps"} <= keys:
         found = loader.check_workflow(block.text).problems

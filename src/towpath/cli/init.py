@@ -43,6 +43,25 @@ steps:
     run: echo "that name has $LETTERS letters"
     env: {LETTERS: "${{ steps.greet.outputs.letters }}"}
 """
+_TESTS = """\
+# Tests of workflows/hello.yaml, played by `tow test`: no step runs, and what is not said here succeeds.
+workflow: hello
+
+tests:
+  - name: Somebody is greeted, and the letters are counted
+    inputs: {whom: Ada}
+    steps: {greet: {outputs: {letters: "3"}}}
+    expect:
+      status: succeeded
+      path: greet count
+      commands:
+        greet: {env: {WHOM: Ada}}
+        count: {env: {LETTERS: "3"}}
+
+  - name: Nothing is counted when the greeting fails
+    steps: {greet: fail}
+    expect: {status: failed, error: {step: greet}, never: count}
+"""
 _IGNORED = ".towpath/"
 
 
@@ -50,7 +69,7 @@ _IGNORED = ".towpath/"
 @click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[FOLDER]")
 @pass_session
 def command(session: Session, *, folder: Path) -> int:
-    """Begin a project: towpath.yaml, workflows/hello.yaml, and .towpath/ in .gitignore.
+    """Begin a project: towpath.yaml, workflows/hello.yaml with its tests, and .towpath/ in .gitignore.
 
     Nothing that exists is overwritten, so it is safe anywhere.
     """
@@ -60,6 +79,7 @@ def command(session: Session, *, folder: Path) -> int:
     made = [
         _write(folder / "towpath.yaml", _PROJECT.format(name=name, user=user)),
         _write(folder / "workflows" / "hello.yaml", _HELLO),
+        _write(folder / "tests" / "hello.yaml", _TESTS),
         _ignore(folder / ".gitignore"),
     ]
     for path, is_new in made:
@@ -70,7 +90,7 @@ def command(session: Session, *, folder: Path) -> int:
         )
     where = "" if folder == Path() else f"cd {folder} && "
     session.out.say()
-    session.out.say(("next", "dim"), "  ", (f"{where}tow run hello", "command"))
+    session.out.say(("next", "dim"), "  ", (f"{where}tow test && tow run hello", "command"))
     return exit_codes.OK
 
 

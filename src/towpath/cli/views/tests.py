@@ -112,14 +112,14 @@ def _short_place(place: str, column: int) -> str:
 
 def end_lines(report: Report, *, width: int) -> Iterator[Line]:
     """What is to be said after all tests: coverage, snapshots, and how many failed."""
-    if report.outcomes and report.outcomes[-1].passed:
+    if report.outcomes and report.outcomes[-1].passed and not report.problems:
         yield ()
     for coverage in report.coverage:
         yield from _coverage(coverage, width)
     if report.untested:
         yield from _hanging(line(("no test for: ", "warn")), ", ".join(report.untested), "plain", width)
     for path in report.updated:
-        yield line(("wrote ", "dim"), str(path))
+        yield line(("wrote ", "dim"), path)
     for name in report.stale:
         yield line(
             ("a snapshot without a test: ", "warn"), safe(name), ("; tow test --update removes it", "dim")

@@ -111,7 +111,7 @@ def as_json(report: Report) -> dict[str, Any]:
         ],
         "untested": list(report.untested),
         "stale_snapshots": list(report.stale),
-        "updated": [str(path) for path in report.updated],
+        "updated": list(report.updated),
     }
 
 

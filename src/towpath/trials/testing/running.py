@@ -46,7 +46,7 @@ class Report:
     coverage: tuple[Coverage, ...]
     untested: tuple[str, ...]
     """Workflows of the project that no test names; empty where only some tests were played."""
-    updated: tuple[Path, ...] = ()
+    updated: tuple[str, ...] = ()
     """Snapshot files that were written."""
     stale: tuple[str, ...] = ()
     """Snapshots whose test is gone: `file: name`."""
@@ -113,7 +113,7 @@ class Runner:
             outcomes=tuple(self._outcomes),
             coverage=self._surveyor.coverage(names),
             untested=tuple(untested),
-            updated=tuple(self._updated),
+            updated=tuple(shown(path) for path in self._updated),
             stale=tuple(self._stale),
             seconds=time.perf_counter() - began,
         )
