@@ -160,7 +160,7 @@ steps:
     steps:
       - {id: show, uses: towpath.rehearse}
       - {id: put, uses: file.write, with: {path: "${{ name }}-${{ steps.made.outputs.id }}.txt", content: "${{ vars.id }} ${{ index }}"}}
-  - {id: nothing_there, uses: towpath.rehearse, with: {steps: [missing]}, on_failure: continue}
+  - {id: nothing_there, uses: towpath.rehearse, with: {steps: ["${{ inputs.names[0] }}"]}, on_failure: continue}
   - {id: last, run: echo "$ID", env: {ID: "${{ steps.made.outputs.id }} ${{ run.id }}"}}
 """
 
@@ -180,4 +180,4 @@ async def test_a_plan_knows_what_the_run_knows(opened: app.App, project: Path) -
     assert not any("a-i-1" in row for row in rows)
     error = run.nodes["nothing_there"].error
     assert error is not None
-    assert "no step `missing`" in error.message
+    assert "no step `a`" in error.message
