@@ -15,6 +15,7 @@ from towpath.core import Plan, Run, advance, commands, continuing, events, new_r
 from towpath.core.evolve import evolve
 from towpath.core.run import Error, Node, Protection
 from towpath.definition import model
+from towpath.engines.contract import LadderKind
 from towpath.errors import ExpressionError, IllegalStimulus, Refused
 from towpath.store import encoding
 
@@ -160,6 +161,8 @@ class Chaos:
                 return self._stopped(self.run.nodes[command.leaves[0]])
             case commands.SetTimer():
                 return self._fired(command)
+            case commands.TellPeople():
+                raise AssertionError("what people are told is owed to nobody")
 
     # ---- doing anything --------------------------------------------------------------------------------------------
 
@@ -234,7 +237,8 @@ class Chaos:
             case 4:
                 return stimuli.EvidenceRead(at=self.now, path=path, asked_at=asked_at, evidence={"n": 1})
             case _:
-                kind = ("rung", "reminder", "expiry")[self.tape.next(3)]
+                kinds: tuple[LadderKind, ...] = ("rung", "reminder", "expiry")
+                kind = kinds[self.tape.next(3)]
                 return stimuli.Climbed(
                     at=self.now, path=path, asked_at=asked_at, kind=kind, number=1 + self.tape.next(2)
                 )

@@ -42,7 +42,7 @@ class Mortal(World):
         if self._lives or self.has_died:
             super().tell(stimulus)
             return
-        order, self.order = self.order, lambda _: None  # type: ignore[method-assign] # nothing is performed any more
+        order, self.order = self.order, lambda _: None  # type: ignore[method-assign, assignment] # nothing is performed any more
         try:
             super().tell(stimulus)
         finally:

@@ -7,7 +7,7 @@ the same way for ever. How steps go and what people answer follows from the case
 from __future__ import annotations
 
 import random
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,7 @@ FaultKind: TypeAlias = Literal["kill", "power", "stop", "disk_full", "pause", "s
 Says: TypeAlias = Literal[
     "cancel",
     "cancel_as_it_is",
+    "stop_step",
     "roll_back",
     "retry",
     "skip",
@@ -83,7 +84,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether people are told through channels."""
     acts: tuple[Start | Say, ...] = ()
     faults: tuple[Fault, ...] = ()
+    workflows: dict[str, dict[str, Any]] = {}
+    """The texts of workflows that were made at random, in a case that is kept."""
     note: str = ""
+    """What was wrong."""
 
 
 def make_case(seed: int) -> Case:
@@ -122,7 +126,7 @@ def _start(chance: random.Random, number: int, *, slots: int, hours: float) -> S
 
 def _say(chance: random.Random, *, hours: float) -> Say:
     says: tuple[Says, ...] = (
-        "cancel", "cancel", "cancel_as_it_is", "roll_back", "retry", "skip", "signal", "event",
+        "cancel", "cancel", "cancel_as_it_is", "stop_step", "stop_step", "roll_back", "retry", "skip", "signal", "event",
         "continue_retry", "continue_retry", "continue_rollback", "continue_rerun",
     )  # fmt: skip
     what = chance.choice(says)
@@ -156,7 +160,17 @@ def _faults(chance: random.Random, *, slots: int) -> list[Fault]:
 
 
 def write(case: Case) -> bytes:
-    """A case as a file holds it."""
+    """A case as a file holds it: it stands for itself, whatever becomes of the workflows made at random."""
+    names = {act.workflow for act in case.acts if isinstance(act, Start)}
+    kept = {name: catalogue.keep(name) for name in sorted(names) if name.startswith(catalogue.RANDOM)}
+    acts = tuple(
+        msgspec.structs.replace(act, workflow=kept[act.workflow][0])
+        if isinstance(act, Start) and act.workflow in kept
+        else act
+        for act in case.acts
+    )
+    texts = {name: dict(document) for name, document in kept.values()}
+    case = msgspec.structs.replace(case, acts=acts, workflows={**case.workflows, **texts})
     return msgspec.json.format(msgspec.json.encode(case), indent=1) + b"\n"
 
 

@@ -42,6 +42,8 @@ def check_write(world: World, tracked: Tracked, facts: tuple[Any, ...]) -> None:
     _check_questions(tracked, row.summary)
     if run.group is not None:
         _check_places(world, run.group)
+    for environment in run.entered:
+        _check_environment(world, environment)
     for fact in facts:
         if isinstance(fact, events.RunEnded):
             left = world.ledger.performs(run.id)
@@ -104,6 +106,18 @@ def _check_places(world: World, group: str) -> None:
     assert len(inside) <= most, f"{[t.number for t in inside]} are in the group {group!r} with {most} places"
     taken = world.disk.tables.reader.slots_taken(group)
     assert taken == len(inside), f"group {group!r}: the store counts {taken}, the journal {len(inside)}"
+
+
+def _check_environment(world: World, environment: str) -> None:
+    """No more runs are in an environment than it has places, but for those that broke the glass."""
+    places = catalogue.project().environments[environment].concurrency
+    if places is None:
+        return
+    inside = [t for t in world.tracked.values() if t.is_open and environment in t.run.entered]
+    in_order = sorted(t.number for t in inside if not t.run.break_glass)
+    assert len(in_order) <= places.max, f"{in_order} are in {environment!r} with {places.max} places"
+    taken = world.disk.tables.reader.places_taken(environment)
+    assert list(taken) == in_order, f"{environment!r}: the store counts {taken}, the journal {in_order}"
 
 
 # ---- whenever one looks -----------------------------------------------------------------------------------------------
@@ -212,10 +226,14 @@ def _check_gates(tracked: Tracked) -> None:
     asked: dict[str, Any] = {}
     for fact in tracked.facts:
         match fact:
-            case events.PeopleAsked() | events.AnswersVoided() | events.EvidenceShown():
+            case events.PeopleAsked():
                 asked[fact.path] = SimpleNamespace(
                     question=fact.question, who=set(_people(file, fact.question.who)), answers={}
                 )
+            case events.EvidenceShown():
+                asked[fact.path].question = fact.question
+            case events.AnswersVoided():
+                asked[fact.path].question, asked[fact.path].answers = fact.question, {}
             case events.PeopleTold(kind="rung"):
                 asked[fact.path].who |= set(_people(file, fact.to))
             case events.QuestionHandedOver():
@@ -247,8 +265,11 @@ def _check_answer(number: RunNumber, run: Any, gate: Any, fact: events.AnswerGiv
 
 
 def _check_decision(tracked: Tracked, gate: Any, fact: events.StepEnded) -> None:
-    if gate.question.kind != "approval" or fact.status != "succeeded" or fact.reason == "unanswered":
+    question = gate.question
+    if question.kind != "approval" or fact.status != "succeeded" or fact.reason == "unanswered":
         return
+    if question.if_unanswered == "approve" and question.due is not None and question.due <= fact.at:
+        return  # by silence, as it is written; the gate of an environment may have waited for a place since
     approvals = [by for by, decision in gate.answers.items() if decision == "approve"]
     assert len(approvals) >= gate.question.quorum, (
         f"P5: {fact.path} of run {tracked.number} was approved by {approvals}, of {gate.question.quorum} needed"

@@ -77,7 +77,8 @@ class Crowd:
             case 2:
                 return stimuli.Commented(at=at, path=path, by=by, text=mark)
             case 3:
-                return stimuli.Withdrawn(at=at, path=path, by=by)
+                kind = stimuli.Withdrawn if dice.chance(2, 3) else stimuli.Released
+                return kind(at=at, path=path, by=by)
             case 4 | 5:
                 decision = dice.pick(question.choices)
             case _:
@@ -97,7 +98,9 @@ class Crowd:
         mark = world.diary.new_mark()
         at = world.clock.now()
         told = stimuli.Signalled(at=at, kind=kind, name=SIGNALS[kind], payload={"mark": mark}, by="user:bob")
-        world.say(tracked.number, told, mark, dice=Dice(world.case.seed, "signal", tracked.run.id, at // 60_000_000))
+        world.say(
+            tracked.number, told, mark, dice=Dice(world.case.seed, "signal", tracked.run.id, at // 60_000_000)
+        )
 
     # ---- when everything is put right ------------------------------------------------------------------------------
 

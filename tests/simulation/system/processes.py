@@ -7,6 +7,7 @@ looks are parked while there cannot be anything new, and owed again when a lette
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from simulation.system import catalogue
@@ -14,6 +15,7 @@ from simulation.system.dice import Dice
 from simulation.system.disk import Disk, ProcessStore
 from simulation.system.machine import SECOND, Machine, ProcessClock, ProcessLoop
 from simulation.system.steps import Ledger, Scripted, ScriptedPerformer
+from towpath.core.run import Json, Question, Run
 from towpath.engines.embedded import EmbeddedEngine
 from towpath.engines.embedded.mailroom import LOOK_SECONDS, Mailroom
 from towpath.people.bell import OutboxBell
@@ -77,7 +79,7 @@ class Process:
         self._looks_owed = LOOKS_FOR_QUEUES
         self._parked: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
-        self.desk = Desk(catalogue.project, catalogue.HERE)
+        self.desk = _PlayedDesk(scripted, clock)
         self.engine = EmbeddedEngine(
             self.store,
             plans=catalogue.KnownPlans(),
@@ -162,6 +164,20 @@ class Process:
             return False
         self._parked = handle
         return True
+
+
+class _PlayedDesk(Desk):
+    """The real desk; only what stands in files is played: it changes now and then."""
+
+    def __init__(self, scripted: Scripted, clock: ProcessClock) -> None:
+        super().__init__(catalogue.project, catalogue.HERE)
+        self._scripted = scripted
+        self._clock = clock
+
+    def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:
+        """What the files say at this moment."""
+        version = self._scripted.version_of_files(run.id, self._clock.now())
+        return {name: {"digest": version, "text": f"as of {version}"} for name in question.files}
 
 
 class _Telling:

@@ -103,9 +103,8 @@ def _in_processes(wanted: Wanted, tally: Tally, began: float) -> Iterator[Tally]
     context = multiprocessing.get_context("spawn")
     batches = wanted.batches()
     with concurrent.futures.ProcessPoolExecutor(wanted.jobs, mp_context=context) as pool:
-        waiting = {
-            pool.submit(play_seeds, seeds) for seeds, _ in zip(batches, range(wanted.jobs * 2), strict=False)
-        }
+        places = range(2 * wanted.jobs)
+        waiting = {pool.submit(play_seeds, seeds) for _, seeds in zip(places, batches, strict=False)}
         is_enough = False
         while waiting:
             done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -114,4 +113,4 @@ def _in_processes(wanted: Wanted, tally: Tally, began: float) -> Iterator[Tally]
             yield tally
             is_enough = is_enough or wanted.is_enough(tally, began)
             if not is_enough:
-                waiting |= {pool.submit(play_seeds, seeds) for seeds, _ in zip(batches, done, strict=False)}
+                waiting |= {pool.submit(play_seeds, seeds) for _, seeds in zip(done, batches, strict=False)}

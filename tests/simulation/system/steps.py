@@ -22,6 +22,8 @@ from towpath.store.contract import RunNumber
 
 TAKES_SECONDS_MAX: Final = 900.0
 HANGS_SECONDS: Final = 3 * 86_400.0
+FILES_MICROS: Final = 3_600 * 1_000_000
+"""How long files stay as they are."""
 STOPS_SECONDS_MAX: Final = 20.0
 _KINDS: Final = ("exit", "exit", "exit", "unreachable", "conflict")
 
@@ -108,6 +110,10 @@ class Scripted:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self.is_fair = False
+
+    def version_of_files(self, run: RunId, now: Micros) -> str:
+        """What the files of a run hold; from *is_fair* on they change no more."""
+        return "final" if self.is_fair else str(Dice(self._seed, "files", run, now // FILES_MICROS).below(3))
 
     def of(self, attempt: Attempt, step: model.Step | None) -> Script:
         """How an attempt goes."""

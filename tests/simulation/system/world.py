@@ -66,6 +66,7 @@ class World:
 
     def __init__(self, case: Case) -> None:
         self.case = case
+        catalogue.bring_back(case.workflows)
         self.machine = Machine(case.seed)
         self.disk = Disk(self.machine, syncs=case.syncs)
         self.disk.observer = self
@@ -299,12 +300,14 @@ class World:
             self._continue(act, number)
             return
         mark = self.diary.new_mark()
-        nodes = sorted(self.tracked[number].run.nodes)
-        path = nodes[act.number % len(nodes)] if nodes else ""
+        run = self.tracked[number].run
+        paths = sorted(run.leaves) or sorted(run.nodes) or [""]
+        path = paths[act.number % len(paths)]
         at = self.clock.now()
         says: dict[str, stimuli.AnyStimulus] = {
             "cancel": stimuli.Cancel(at=at, by="user:ann", reason=mark),
             "cancel_as_it_is": stimuli.Cancel(at=at, by="user:ann", rollback=False, reason=mark),
+            "stop_step": stimuli.StopStep(at=at, path=path, by="user:bob", reason=mark),
             "roll_back": stimuli.Rollback(at=at, by="user:ann", reason=mark),
             "retry": stimuli.Retry(at=at, path=path, by="user:bob"),
             "skip": stimuli.Skip(at=at, path=path, by="user:bob", reason=mark),
@@ -453,8 +456,8 @@ class World:
         except AssertionError as violation:  # raised at the end of the turn: a loop would only complain of it
             self.ledger.objections.append(_told(violation))
         self.crowd.hears(tracked, facts)
-        if tracked.run.group is not None and (tracked.run.has_ended or tracked.run.state == "queued"):
-            self.owners_changed()
+        if tracked.run.has_ended or tracked.run.state == "queued":
+            self.owners_changed()  # a place may be free
 
     def wrote_letter(self, run: RunNumber) -> None:
         """A letter for the owner of a run is durable."""

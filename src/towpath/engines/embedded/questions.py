@@ -175,7 +175,12 @@ class Questions:
             at=self._engine.clock.now(), path=path, asked_at=asked_at, evidence=evidence
         )
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._engine.tell_soon(number, read, lambda _: settled.set_result(None))
+
+        def on_settled(_: Exception | None) -> None:
+            if not settled.done():  # whoever waited may be gone: the engine closes
+                settled.set_result(None)
+
+        self._engine.tell_soon(number, read, on_settled)
         await settled
 
     def _arm(self, drive: Drive, node: Node) -> None:
