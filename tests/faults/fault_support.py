@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -89,13 +90,16 @@ class Place:
 
     def facts(self, run: int = 1) -> list[tuple[int, str]]:
         """Sequence and record of every event in the journal, straight from the file."""
-        with sqlite3.connect(self.data / "towpath.db") as connection:
+        with contextlib.closing(sqlite3.connect(self.data / "towpath.db")) as connection:
             found = connection.execute(
                 "SELECT sequence, record FROM journal WHERE run = ? ORDER BY sequence", (run,)
             )
-            rows = [(int(sequence), bytes(record).decode()) for sequence, record in found]
-        connection.close()
-        return rows
+            return [(int(sequence), bytes(record).decode()) for sequence, record in found]
+
+    def statuses(self) -> list[str]:
+        """How every run stands, the oldest first, straight from the file."""
+        with contextlib.closing(sqlite3.connect(self.data / "towpath.db")) as connection:
+            return [status for (status,) in connection.execute("SELECT status FROM runs ORDER BY number")]
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:

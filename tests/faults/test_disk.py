@@ -61,7 +61,7 @@ def wrong_after(place: Place, ended: subprocess.CompletedProcess[str]) -> list[s
     if not set(printed) <= set(kept):
         wrong.append(f"printed {printed}, kept {kept}")
     again = place.tow("run", "w")
-    statuses = {run["status"] for run in place.runs()}
+    statuses = set(place.statuses())
     if (again.returncode, statuses) != (0, {"succeeded"}):
         wrong.append(f"afterwards: {again.returncode}, {statuses}: {again.stderr[-600:]}")
     with sqlite3.connect(place.data / "towpath.db") as connection:
@@ -114,7 +114,7 @@ def test_a_disk_that_begins_to_fail_stops_the_run_where_it_is(tmp_path: Path) ->
         out, err = running.communicate(timeout=30)
         tracer.wait(timeout=30)
     ended = subprocess.CompletedProcess((), running.returncode, out, err)
-    status = place.runs()[0]["status"]
+    status = place.statuses()[0]
     begun = (place.folder / "ledger").read_text().split()
 
     assert (ended.returncode, status, begun, printed_facts(out)) == (
@@ -180,9 +180,7 @@ def test_a_disk_that_fills_up_during_a_run(small_disk: Path, tmp_path: Path) -> 
     assert "full" in ended.stderr
     assert "help: " in ended.stderr
     assert set(printed_facts(ended.stdout)) <= set(kept)
-    assert (resumed.returncode, place.runs()[0]["status"]) == (0, "succeeded"), (
-        resumed.stdout + resumed.stderr
-    )
+    assert (resumed.returncode, place.statuses()[0]) == (0, "succeeded"), resumed.stdout + resumed.stderr
     assert set(words) == {"a", "fill", "b", "c"}
 
 

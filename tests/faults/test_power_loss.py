@@ -135,12 +135,8 @@ def wrong_with(data: Path, recording: Recording, moment: Moment) -> str:
         return "it holds what never was"
     if len(kept) < sequence:
         return f"lost: {sequence} facts were printed, {len(kept)} are kept"
-    lost = [event for event in events if not any(f'"{event}"' in _snake(record) for record in kept)]
+    lost = [event for event in events if not any(f'"{event}"' in record for record in kept)]
     return f"lost: {', '.join(lost)} was accepted" if lost else ""
-
-
-def _snake(record: str) -> str:
-    return record.replace("AnswerGiven", "answer_given").replace("SignalReceived", "signal_received")
 
 
 def play(
