@@ -94,6 +94,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             import_="Make a workflow from a runbook or from GitHub Actions",
             automate="Make a manual step a script, or a script a manual step",
             lint="Check workflows: every mistake at once",
+            check="Explore what can happen in a workflow before it runs",
             test="Test workflows: scripted steps and people, virtual time",
             schema="Print the JSON Schema that editors complete from",
             actions="List the actions that steps can use",

@@ -28,5 +28,7 @@ ROLLBACK_FAILED: Final = 10
 """A run failed, and so did its rollback."""
 UNAVAILABLE: Final = 11
 """The data folder or a server cannot be used."""
+FINDINGS: Final = 12
+"""`tow check` found something wrong."""
 INTERRUPTED: Final = 130
 """Stopped with Ctrl-C."""

@@ -162,6 +162,11 @@ def watching_options(command: Command) -> Command:
     return command
 
 
+def workflows_argument() -> Callable[[Command], Command]:
+    """WORKFLOWS: any number of files and names."""
+    return click.argument("workflows", nargs=-1, metavar="[FILE|NAME]...", shell_complete=_complete_workflows)
+
+
 def start_of(name: str) -> Path | None:
     """The file that was named, where it is one: its project is meant."""
     path = Path(name)

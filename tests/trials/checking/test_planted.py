@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
+from checking_support import Bench
 
 from towpath.trials import checking
-from trials.checking.checking_support import Bench
 
 PLANTED = Path(__file__).parent / "planted"
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -72,3 +72,11 @@ def test_the_release_example_tells_its_rollback(examples: Bench) -> None:
     assert stories["rolled_back"] == (
         "test and build ok → switch fails → rolled back: switch → served (finally) ok"
     )
+
+
+def test_the_page_lists_every_kind_of_finding() -> None:
+    """The how-to page tells the number, the name and the meaning of each kind of finding."""
+    page = (PLANTED.parents[3] / "docs" / "howto" / "check-before-it-runs.md").read_text()
+
+    for kind in checking.KINDS.values():
+        assert f"| `{kind.number} {kind.name}` | {kind.meaning} |" in page
