@@ -8,6 +8,7 @@ import pytest
 from testing_support import FAILING, MISTAKES, PROJECT, SHOWS, bench, played, played_text, said, told
 
 from towpath.trials import testing
+from towpath.trials.testing import world
 
 FILES = testing.test_files(PROJECT)
 PASSING = [
@@ -110,8 +111,11 @@ def test_a_test_without_expectations_has_to_succeed(tmp_path: Path) -> None:
     assert [one.what for one in only(played_text(tmp_path, text)).differences] == ["status"]
 
 
-def test_more_and_more_is_told_and_not_played_for_ever(tmp_path: Path) -> None:
+def test_more_and_more_is_told_and_not_played_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that has no end is stopped after a number of turns, and that is a failure."""
+    monkeypatch.setattr(world, "TURNS_MAX", 500)
     project = tmp_path / "loop"
     (project / "workflows").mkdir(parents=True)
     (project / "towpath.yaml").write_text("name: loop\n", encoding="utf-8")
@@ -147,3 +151,19 @@ def test_a_workflow_that_does_not_load_is_told_for_the_test(tmp_path: Path) -> N
     assert [(file.file.name, file.errors[0].name) for file in report.broken] == [
         ("test_bad.yaml", "unknown-input")
     ]
+
+
+def test_files_of_other_tests_are_left_alone(tmp_path: Path) -> None:
+    """Every YAML file in `tests` is a test file; in the folders below it, those that say what they test."""
+    for name, text in {
+        "a.yaml": "tset: []",
+        "b.yml": "tests: []",
+        "deep/c.yaml": "workflow: a\ntsts: []",
+        "deep/d.yaml": "# data of other tests\nusers: [workflow]",
+        "deep/e.txt": "tests: []",
+    }.items():
+        (tmp_path / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tests" / name).write_text(text, encoding="utf-8")
+    found = [file.relative_to(tmp_path / "tests").as_posix() for file in testing.test_files(tmp_path)]
+
+    assert found == ["a.yaml", "b.yml", "deep/c.yaml"]

@@ -6,6 +6,7 @@ the workflow that it tests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from towpath.definition import projects, shape
 from towpath.definition.problems import Problem, errors_of, in_order, make_problem
-from towpath.definition.source import Source
+from towpath.definition.source import Source, read_bytes
 from towpath.trials.testing import checking
 from towpath.trials.testing.bench import Bench
 from towpath.trials.testing.files import START, Case, Expect, Script, TestFile, parse_instant
@@ -22,6 +23,7 @@ from towpath.trials.testing.world import STARTER, Setting
 TEST_FOLDER = "tests"
 TEST_FILES_MAX = 5_000
 """Test files of one project."""
+_TESTING = re.compile(rb"^(tests|workflow):", re.MULTILINE)
 _TAKES: shape.Takes = {
     "tests": ("a list of tests", "tests:\n  - name: It succeeds\n    expect: {status: succeeded}"),
     "steps": ("a mapping of steps to results", "steps: {smoke: fail}"),
@@ -67,13 +69,26 @@ class LoadedFile:
 
 
 def test_files(folder: Path) -> tuple[Path, ...]:
-    """The test files of a project's folder, in the order of their names."""
+    """The test files of a project's folder, in the order of their names.
+
+    Every YAML file in `tests` is one. The folders below it may belong to other tests: there a file has to say what it tests.
+    """
+    tests = folder / TEST_FOLDER
     found = sorted(
         file
-        for file in (folder / TEST_FOLDER).glob("**/*")
-        if file.suffix in projects.WORKFLOW_SUFFIXES and file.is_file()
+        for file in tests.glob("**/*")
+        if file.suffix in projects.WORKFLOW_SUFFIXES
+        and file.is_file()
+        and (file.parent == tests or _says_what_it_tests(file))
     )
     return tuple(found[:TEST_FILES_MAX])
+
+
+def _says_what_it_tests(file: Path) -> bool:
+    try:
+        return _TESTING.search(read_bytes(file)) is not None
+    except OSError:
+        return False
 
 
 def load(file: Path, bench: Bench, *, path: str | None = None) -> LoadedFile:

@@ -30,7 +30,7 @@ from towpath.trials.testing.files import Answer, CheckResult, Happening, Result
 from towpath.trials.testing.happening import Happenings
 from towpath.trials.testing.script import Lines
 
-TURNS_MAX = 20_000
+TURNS_MAX = 50_000
 """Things that happen in a test before it is taken for one that never ends."""
 MICROS = performing.MICROS
 RUN_ID = "test"
