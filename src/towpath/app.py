@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from towpath.store.logs import Logs
     from towpath.store.reader import SqliteReader
     from towpath.store.sqlite import SqliteStore
+    from towpath.triggers.listening import ProjectWorkflows
 
 REPLY_SECONDS = 10.0
 """How long one who leaves a letter waits for the owner's answer."""
@@ -234,6 +235,28 @@ class App:
             origin=row.number,
             origin_reason=reason,  # type: ignore[arg-type] # one of the three
         )
+
+    @functools.cached_property
+    def listening(self) -> ProjectWorkflows:
+        """What the workflows listen to, and how what they want is started."""
+        from towpath.triggers.listening import ProjectWorkflows
+
+        return ProjectWorkflows(
+            project=lambda: self.project,
+            load=self.find,
+            request=lambda loaded, inputs, by: self.request(loaded, inputs, started_by=by),
+            secret=lambda name: self.secrets.get(name),  # noqa: PLW0108 - providers are made when one is asked for
+            is_open=self._is_open,
+        )
+
+    def _is_open(self, calendar: str, at: int) -> bool:
+        """Whether a calendar of towpath.yaml is open at an instant."""
+        from towpath.people import calendars
+
+        known = self.desk.calendar(calendar)
+        if known is None:
+            raise NotFound(f"there is no calendar {calendar!r}", help="towpath.yaml names them")
+        return calendars.is_open(known, at).is_open
 
     # Runs.
 

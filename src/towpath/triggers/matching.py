@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from towpath.core import values
 from towpath.core.run import Json
 from towpath.definition import triggers
-from towpath.definition.model import Part
 from towpath.definition.triggers import Trigger, triggers_of
 from towpath.errors import ExpressionError
 from towpath.triggers import filters, schedule
@@ -79,10 +78,24 @@ def ask(event: Event, reading: Reading, listener: Listener) -> Iterator[Verdict]
         yield verdict
 
 
-def secret_of(kind: str, settings: Part) -> str:
-    """The name of the secret that the deliveries for a trigger are verified with."""
-    said = getattr(settings, "secret", None)
-    return str(said) if said else f"{kind.partition('.')[0]}_webhook"
+def secret_of(trigger: Trigger) -> str:
+    """The name of the secret that the deliveries for a trigger are verified with; empty where there is none."""
+    settings = trigger.settings
+    if isinstance(settings, triggers.Webhook):
+        ways = (
+            ()
+            if settings.verify is None
+            else (getattr(settings.verify, name) for name in type(settings.verify).model_fields)
+        )
+        return next((way.secret for way in ways if way is not None), "")
+    if isinstance(settings, triggers.Verified):
+        return settings.secret or default_secret(trigger.kind)
+    return ""
+
+
+def default_secret(kind: str) -> str:
+    """The secret of a sender's deliveries where no trigger names another one: `github_webhook`."""
+    return f"{kind.partition('.')[0]}_webhook"
 
 
 def _verdict(event: Event, reading: Reading, listener: Listener, trigger: Trigger) -> Verdict:
@@ -128,19 +141,14 @@ def _not_heard(reading: Reading, trigger: Trigger) -> str:
 def _not_trusted(event: Event, trigger: Trigger) -> str:
     """Why the way in which an event was verified is not the one that the entry demands."""
     settings = trigger.settings
-    if event.verified.way == "local":
+    if event.verified.way == "local" or not isinstance(settings, triggers.Webhook | triggers.Verified):
         return ""
-    if isinstance(settings, triggers.Webhook):
-        is_open = settings.unsafe_unverified
-        return "" if event.verified.is_trusted or is_open else "nobody knows who sent it"
-    if not isinstance(settings, triggers.Verified) or settings.unsafe_unverified:
+    wanted = secret_of(trigger)
+    if settings.unsafe_unverified or wanted in event.verified.secrets:
         return ""
     if not event.verified.is_trusted:
         return "nobody knows who sent it, and the trigger does not say `unsafe_unverified: true`"
-    wanted = secret_of(trigger.kind, settings)
-    if wanted not in event.verified.secrets:
-        return f"it was signed with another secret than `{wanted}`"
-    return ""
+    return f"it was signed with another secret than `{wanted}`"
 
 
 def _other_schedule(reading: Reading, listener: Listener, trigger: Trigger) -> str:
