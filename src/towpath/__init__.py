@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from towpath.steps.contract import ActionFailed, Rehearsal, action
+    from towpath.steps.contract import ActionFailed, Change, Rehearsal, action
 
 __version__ = "0.1.0"
-__all__ = ["ActionFailed", "Rehearsal", "__version__", "action"]
+__all__ = ["ActionFailed", "Change", "Rehearsal", "__version__", "action"]
 
-_FOR_ACTIONS = ("ActionFailed", "Rehearsal", "action")
+_FOR_ACTIONS = ("ActionFailed", "Change", "Rehearsal", "action")
 """What the author of an action needs; loaded when it is asked for, so that `tow` starts quickly."""
 
 

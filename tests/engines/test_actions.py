@@ -150,7 +150,7 @@ async def test_only_so_many_attempts_are_performed_at_once(home: Home) -> None:
     assert (most, home.stage.most_at_once, cancelled.status, ended) == (2, 2, "cancelled", ["succeeded"] * 5)
 
 
-@pytest.mark.parametrize("name", ["action", "ActionFailed", "Rehearsal"])
+@pytest.mark.parametrize("name", ["action", "ActionFailed", "Change", "Rehearsal"])
 def test_what_authors_of_actions_need_is_at_the_top(name: str) -> None:
     """`from towpath import action` works, and loads nothing before it is asked for."""
     from towpath.steps import contract
