@@ -27,8 +27,11 @@ from towpath.trials.testing.files import (
     SILENCE,
     Answer,
     Case,
+    Doings,
+    Expect,
     Happening,
     Result,
+    Sequel,
     TestFile,
     many,
     words_of,
@@ -137,7 +140,15 @@ class _Checker:
         self._check_script(piece, case, at)
         for position, happening in enumerate(case.happens):
             self._check_happening(piece, happening, (*at, "happens", position))
-        self._check_expectations(piece, case, (*at, "expect"))
+        self._check_expectations(piece, case.expect, (*at, "expect"))
+        for position, sequel in enumerate(case.then):
+            self._check_sequel(piece, sequel, (*at, "then", position))
+
+    def _check_sequel(self, piece: Piece, sequel: Sequel, at: DataPath) -> None:
+        self._check_script(piece, sequel, at)
+        for position, happening in enumerate(sequel.happens):
+            self._check_happening(piece, happening, (*at, "happens", position))
+        self._check_expectations(piece, sequel.expect, (*at, "expect"))
 
     def _check_inputs(self, piece: Piece, file: TestFile, case: Case, at: DataPath) -> None:
         declared = piece.workflow.inputs
@@ -169,7 +180,7 @@ class _Checker:
                 help=f"add inputs: {{{', '.join(f'{name}: …' for name in missing)}}}",
             )
 
-    def _check_script(self, piece: Piece, script: TestFile | Case, at: DataPath) -> None:
+    def _check_script(self, piece: Piece, script: Doings, at: DataPath) -> None:
         if script.started_by is not None:
             self._check_person(script.started_by, (*at, "started_by"))
         for address, results in script.steps.items():
@@ -333,8 +344,7 @@ class _Checker:
 
     # ---- expectations ----------------------------------------------------------------------------------------------
 
-    def _check_expectations(self, piece: Piece, case: Case, at: DataPath) -> None:
-        expect = case.expect
+    def _check_expectations(self, piece: Piece, expect: Expect, at: DataPath) -> None:
         for key in ("path", "passes", "never"):
             said = getattr(expect, key)
             for position, word in enumerate(words_of(said or ())):
@@ -342,13 +352,13 @@ class _Checker:
                 self._check_word(piece, word, where)
         for key in ("steps", "commands"):
             for address in getattr(expect, key):
-                self._check_expected_step(piece, key, address, (*at, key, address), case)
+                self._check_expected_step(piece, key, address, (*at, key, address), expect)
         for position, address in enumerate(expect.waits_for or ()):
             self._find(piece, address, (*at, "waits_for", position), gates=True, of_value=True)
         if expect.error is not None and expect.error.step is not None:
             self._find(piece, expect.error.step, (*at, "error", "step"), of_value=True)
-        self._check_end(piece, case, at)
-        self._check_told(piece, case, (*at, "told"))
+        self._check_end(piece, expect, at)
+        self._check_told(piece, expect, (*at, "told"))
         for position, source in enumerate(expect.holds):
             self._check_condition(piece, source, (*at, "holds", position))
 
@@ -373,7 +383,9 @@ class _Checker:
                 help=advice,
             )
 
-    def _check_expected_step(self, piece: Piece, key: str, address: str, at: DataPath, case: Case) -> None:
+    def _check_expected_step(
+        self, piece: Piece, key: str, address: str, at: DataPath, expect: Expect
+    ) -> None:
         local = split(address)[0] if key == "commands" else address
         found = self._find(piece, local, at, gates=True)
         if found is None or not found.steps:
@@ -386,11 +398,11 @@ class _Checker:
                 at,
                 of_key=True,
             )
-        if key == "steps" and case.expect.steps[address].undone and not step.has_rollback:
+        if key == "steps" and expect.steps[address].undone and not step.has_rollback:
             self._tell("impossible-expectation", f"`{address}` has no `rollback`", (*at, "undone"))
 
-    def _check_end(self, piece: Piece, case: Case, at: DataPath) -> None:
-        expect, plan = case.expect, piece.plan
+    def _check_end(self, piece: Piece, expect: Expect, at: DataPath) -> None:
+        plan = piece.plan
         steps = [planned.step for planned in plan.steps if planned.step is not None]
         can_undo = any(planned.has_rollback for planned in plan.steps)
         if expect.status in ("rolled_back", "rollback_failed") and not can_undo:
@@ -431,14 +443,14 @@ class _Checker:
             key = "ends_at" if expect.ends_at is not None else "takes"
             self._tell("keys-go-together", f"a run that waits has no end: leave out `{key}`", (*at, key))
 
-    def _check_told(self, piece: Piece, case: Case, at: DataPath) -> None:
+    def _check_told(self, piece: Piece, expect: Expect, at: DataPath) -> None:
         questions = [p.step for p in piece.plan.steps if isinstance(p.step, model.Question)]
         can = {
             "reminder": any(step.remind is not None for step in questions),
             "rung": any(step.escalate for step in questions),
         }
         calls = any(isinstance(p.step, model.WorkflowStep) for p in piece.plan.steps)
-        for position, one in enumerate(case.expect.told or ()):
+        for position, one in enumerate(expect.told or ()):
             where = (*at, position)
             if one.step is not None:
                 found = self._find(piece, one.step, (*where, "step"), gates=True, of_value=True)

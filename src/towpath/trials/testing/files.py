@@ -469,23 +469,11 @@ class Expect(Part):
 # --- a file -------------------------------------------------------------------------------------------------
 
 
-class Script(Part):
-    """What the world does; what a file says above its tests holds for all of them."""
+class Doings(Part):
+    """What steps, checks and people do."""
 
-    workflow: str | None = None
-    """The workflow that is tested, by name."""
-    inputs: Mapping[str, Value] = Field(default_factory=dict)
-    """The inputs of the run."""
-    at: Instant | None = None
-    """When the run starts, with its time zone: `2026-11-20T16:00 Europe/Berlin`."""
     started_by: Principal | None = None
     """Who starts the run."""
-    edited_by: str | None = None
-    """Who last edited the workflow, by name or address."""
-    break_glass: str | None = None
-    """The reason of an emergency start, which no gate of an environment holds up."""
-    event: Value = None
-    """What started the run, for expressions that read `event`."""
     steps: Mapping[Address, Result | tuple[Result, ...]] = Field(default_factory=dict)
     """Results by step; a list has one for each attempt or round, and its last one counts from then on."""
     checks: Mapping[Address, CheckResult | tuple[CheckResult, ...]] = Field(default_factory=dict)
@@ -494,10 +482,40 @@ class Script(Part):
     """What people say to the question of a step, in order; `gate:production` is the gate of an environment."""
     people: Literal["answer", "silent"] | None = None
     """Whether people say yes to approvals and tasks for which no answer is written; they do where it is not said."""
+    stop_after: Duration | None = None
+    """How long it is played at most, in its own time; until nothing more can happen where it is not said."""
+
+
+class Sequel(Doings):
+    """What somebody does after the run has ended, and what has to come of that."""
+
+    do: Literal["retry", "rollback", "rerun"]
+    """Go on from where it failed, undo what it did, or run it once more from the beginning."""
+    after: Duration = 3_600.0
+    """How long after the end of the run."""
+    happens: tuple[Happening, ...] = ()
+    """Faults, people and events that come to the new run."""
+    expect: Expect = Field(default_factory=Expect)
+    """What has to come of the new run."""
+
+
+class Script(Doings):
+    """What the world does; what a file says above its tests holds for all of them."""
+
+    workflow: str | None = None
+    """The workflow that is tested, by name."""
+    inputs: Mapping[str, Value] = Field(default_factory=dict)
+    """The inputs of the run."""
+    at: Instant | None = None
+    """When the run starts, with its time zone: `2026-11-20T16:00 Europe/Berlin`."""
+    edited_by: str | None = None
+    """Who last edited the workflow, by name or address."""
+    break_glass: str | None = None
+    """The reason of an emergency start, which no gate of an environment holds up."""
+    event: Value = None
+    """What started the run, for expressions that read `event`."""
     files: Mapping[str, str] = Field(default_factory=dict)
     """Files that an approval shows: path to text."""
-    stop_after: Duration | None = None
-    """How long the test is played at most, in its own time; until nothing more can happen where it is not said."""
     snapshot: Flag | None = None
     """Whether everything that happens is compared with what was written down by `tow test --update`."""
 
@@ -511,6 +529,8 @@ class Case(Script):
     """Faults, people and events that come to the run."""
     expect: Expect = Field(default_factory=Expect)
     """What has to come of it."""
+    then: tuple[Sequel, ...] = ()
+    """What is done after the end: the run is retried, rolled back or run again, one after the other."""
 
 
 class TestFile(Script):

@@ -6,19 +6,20 @@ the workflow that it tests.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from towpath.definition import projects, shape
 from towpath.definition.problems import Problem, errors_of, in_order, make_problem
 from towpath.definition.source import Source, read_bytes
 from towpath.trials.testing import checking
 from towpath.trials.testing.bench import Bench
-from towpath.trials.testing.files import START, Case, Expect, Script, TestFile, parse_instant
-from towpath.trials.testing.world import STARTER, Setting
+from towpath.trials.testing.files import START, Case, Expect, Script, Sequel, TestFile, parse_instant
+from towpath.trials.testing.world import MICROS, STARTER, Setting
 
 TEST_FOLDER = "tests"
 TEST_FILES_MAX = 5_000
@@ -40,6 +41,17 @@ _TAKES: shape.Takes = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSequel:
+    """What is done after the end of a run; when that is, is known then."""
+
+    how: Literal["retry", "rollback", "rerun"]
+    after: int
+    """In microseconds after the end."""
+    setting: Setting
+    expect: Expect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedTest:
     """One test, ready to be played."""
 
@@ -51,6 +63,7 @@ class LoadedTest:
     setting: Setting
     expect: Expect
     has_snapshot: bool
+    sequels: tuple[LoadedSequel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,17 +134,37 @@ def _tests(source: Source, file: TestFile) -> list[LoadedTest]:
     found = []
     for position, case in enumerate(file.tests):
         start, _ = source.key_span(("tests", position))
+        setting = setting_of(file, case)
         found.append(
             LoadedTest(
                 name=case.name,
                 path=source.path,
                 line=source.line_and_column(start)[0],
-                setting=setting_of(file, case),
+                setting=setting,
                 expect=case.expect,
                 has_snapshot=bool(_said(file, case, "snapshot", default=False)),
+                sequels=tuple(_sequel(file, setting, sequel) for sequel in case.then),
             )
         )
     return found
+
+
+def _sequel(file: Script, first: Setting, sequel: Sequel) -> LoadedSequel:
+    """What is done after the end; what the file says for all tests holds there too, and what the test says of its run does not."""
+    setting = dataclasses.replace(
+        first,
+        started_by=sequel.started_by or first.started_by,
+        steps=_merged(file.steps, sequel.steps),
+        checks=_merged(file.checks, sequel.checks),
+        answers=_merged(file.answers, sequel.answers),
+        is_silent=(sequel.people or file.people) == "silent",
+        happens=sequel.happens,
+        stop_after=sequel.stop_after,
+        own=frozenset((*sequel.steps, *sequel.checks, *sequel.answers)),
+    )
+    return LoadedSequel(
+        how=sequel.do, after=round(sequel.after * MICROS), setting=setting, expect=sequel.expect
+    )
 
 
 def setting_of(file: Script, case: Case) -> Setting:

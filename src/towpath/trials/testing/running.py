@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from towpath.definition.problems import Problem
@@ -14,7 +14,7 @@ from towpath.trials.testing.bench import Bench
 from towpath.trials.testing.coverage import Coverage, Surveyor
 from towpath.trials.testing.expecting import Difference, differences
 from towpath.trials.testing.loading import LoadedFile, LoadedTest
-from towpath.trials.testing.world import World
+from towpath.trials.testing.world import Before, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,31 +133,49 @@ class Runner:
 
     def _play(self, test: LoadedTest, book: _Book) -> Outcome:
         began = time.perf_counter()
-        world = World(self._bench, test.setting)
-        found: tuple[Difference, ...]
+        worlds: list[World] = []
+        found: list[Difference] = []
         try:
-            world.play()
-            found = differences(world, test.expect)
+            found.extend(self._play_all(test, worlds))
             if test.has_snapshot:
-                found = (*found, *self._compare(test, world, book))
+                found.extend(self._compare(test, worlds, book))
         except TowpathError as problem:
-            found = (
-                Difference(what="test", expected="it can be played", got=problem.message, help=problem.help),
+            found.append(
+                Difference(what="test", expected="it can be played", got=problem.message, help=problem.help)
             )
         seconds = time.perf_counter() - began
-        for drive in world.drives:
-            self._surveyor.note(drive)
+        for world in worlds:
+            for drive in world.drives:
+                self._surveyor.note(drive)
         return Outcome(
             test=test,
-            differences=found,
+            differences=tuple(found),
             seconds=seconds,
-            lasted=world.agenda.passed - test.setting.at,
-            status=_status(world),
-            story=story.story_of(world),
+            lasted=worlds[-1].agenda.passed - test.setting.at,
+            status=_status(worlds[-1]),
+            story=tuple(line for world in worlds for line in story.story_of(world)),
         )
 
-    def _compare(self, test: LoadedTest, world: World, book: _Book) -> Iterable[Difference]:
-        got = book.taken[test.name] = snapshots.snapshot_of(world)
+    def _play_all(self, test: LoadedTest, worlds: list[World]) -> Iterator[Difference]:
+        """Plays the run of a test, and those that come after its end."""
+        worlds.append(World(self._bench, test.setting))
+        yield from differences(worlds[0].play(), test.expect)
+        for number, sequel in enumerate(test.sequels, start=1):
+            place = f"then.{number}"
+            last = worlds[-1]
+            if not last.drives or not last.root.run.has_ended:
+                yield Difference(
+                    what=place, expected=f"a run that has ended, to {sequel.how} it", got=_status(last)
+                )
+                return
+            before = Before(run=last.root.run, how=sequel.how)
+            at = last.root.run.ended_at + sequel.after
+            worlds.append(World(self._bench, replace(sequel.setting, at=at, before=before)))
+            for one in differences(worlds[-1].play(), sequel.expect):
+                yield replace(one, what=f"{place}.{one.what}")
+
+    def _compare(self, test: LoadedTest, worlds: list[World], book: _Book) -> Iterable[Difference]:
+        got = book.taken[test.name] = "\n".join(map(snapshots.snapshot_of, worlds))
         if self._update:
             return ()
         found = snapshots.difference(book.file, test.name, book.known.get(test.name), got)

@@ -76,6 +76,10 @@ def _accepted(fact: events.RunAccepted) -> Told:
     said = ", ".join(f"{name}={_value(value)}" for name, value in fact.inputs.items())
     emergency = f", breaking the glass: {fact.break_glass}" if fact.break_glass else ""
     inputs = f" with {said}" if said else ""
+    if fact.mode == "rollback":
+        return f"what it did is undone, says {_name(fact.started_by)}", "warn"
+    if fact.continues is not None:
+        return f"{_name(fact.started_by)} has it go on from where it failed", "plain"
     return f"{fact.workflow} is started by {_name(fact.started_by)}{inputs}{emergency}", "plain"
 
 
@@ -154,10 +158,15 @@ def _undone(fact: events.StepUndone) -> Told:
     return said[fact.how]
 
 
+_REASONS: Mapping[str, str] = {
+    "condition": "its `if` does not hold",
+    "already_done": "it is done already",
+    "carried": "it was done in the run before",
+}
+
+
 def _ended(fact: events.StepEnded) -> Told:
-    reason = {"condition": "its `if` does not hold", "already_done": "it is done already"}.get(
-        fact.reason, fact.reason
-    )
+    reason = _REASONS.get(fact.reason, fact.reason)
     why = f": {reason}" if reason else ""
     if fact.status == "failed":
         return None if fact.error is None and not why else (f"has failed{why}", "bad")

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from towpath.core import advance, commands, new_run, stimuli
+from towpath.core import advance, commands, continuing, new_run, stimuli
 from towpath.core.events import AnyEvent
 from towpath.core.evolve import evolve
-from towpath.core.run import Json, Micros, Path, Run, RunId, Work
+from towpath.core.run import Carried, Json, Micros, Path, Run, RunId, Work
 from towpath.definition.inputs import complete_inputs
 from towpath.errors import BugError, IllegalStimulus, Refused, TowpathError
 from towpath.store import encoding
@@ -101,6 +101,22 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The run that a new one goes on from, undoes or repeats."""
+
+    run: Run
+    how: Literal["retry", "rollback", "rerun"]
+
+    @property
+    def carried(self) -> tuple[Carried, ...]:
+        """The steps that the new run takes over."""
+        if self.how == "rerun":
+            return ()
+        carry = continuing.carried_for_retry if self.how == "retry" else continuing.carried_for_rollback
+        return carry(self.run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """Everything that a test says about the world."""
 
@@ -119,6 +135,7 @@ class Setting:
     files: Mapping[str, str] = field(default_factory=dict)
     happens: tuple[Happening, ...] = ()
     stop_after: float | None = None
+    before: Before | None = None
     own: frozenset[str] = frozenset()
     """The addresses under `steps`, `checks` and `answers` that the test itself says, apart from its file."""
 
@@ -172,12 +189,12 @@ class World:
         piece = self.bench.piece(self.setting.workflow)
         self.happenings.plan()
         try:
+            before = self.setting.before
             drive = self.start(
                 piece,
-                RunId(RUN_ID),
+                RunId(RUN_ID if before is None else f"{before.run.id}_{before.how}"),
                 inputs=complete_inputs(piece.workflow.inputs, self.setting.inputs),
-                event=self.setting.event,
-                break_glass=self.setting.break_glass,
+                is_first=True,
             )
         except TowpathError as refusal:
             self.refusal = refusal.message
@@ -208,14 +225,17 @@ class World:
         run_id: RunId,
         *,
         inputs: Mapping[str, Json],
-        event: Json = None,
-        break_glass: str = "",
+        is_first: bool = False,
         outer: Place | None = None,
         parent: tuple[RunId, Path] | None = None,
         on_end: Callable[[Run], None] | None = None,
     ) -> Drive:
         """Starts a run; raises Refused where its environment is frozen."""
         desk = self.asking.desk
+        before = self.setting.before if is_first else None
+        break_glass = self.setting.break_glass if is_first else ""
+        is_forward = before is None or before.how != "rollback"
+        carried = () if before is None else before.carried
         start = stimuli.Start(
             at=self.now,
             run=run_id,
@@ -223,13 +243,16 @@ class World:
             inputs=inputs,
             started_by=self.setting.started_by,
             edited_by=self.setting.edited_by,
-            protections=desk.protections(),
+            protections=desk.protections() if is_forward else {},
             break_glass=break_glass,
-            event=event,
+            event=self.setting.event if is_first else None,
+            mode="forward" if is_forward else "rollback",
+            continues=before.run.id if before is not None and carried else None,
+            carried=carried,
             parent=parent,
         )
         begun = new_run(piece.plan, run_id)
-        if not break_glass:
+        if not break_glass and is_forward:
             desk.check_start(advance(begun, start).run.environment, self.now)
         number = RunNumber(len(self.drives) + 1)
         drive = Drive(number=number, piece=piece, run=begun, outer=outer, on_end=on_end)
