@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -28,9 +29,10 @@ from towpath.engines.embedded import recovery
 from towpath.engines.embedded.attempts import Attempts
 from towpath.engines.embedded.loop import EmbeddedEngine
 from towpath.engines.embedded.mailroom import Mailroom
+from towpath.engines.embedded.questions import Questions
 from towpath.engines.embedded.queues import Queues
 from towpath.people.desk import Desk
-from towpath.store import memory
+from towpath.store import memory, memory_outbox
 
 Sabotage: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 HERE = Path(__file__).parent
@@ -220,6 +222,28 @@ def _answers_letters_before_they_are_written(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Mailroom, "_refuse", lambda self, message, _: real(self, message, None))
 
 
+def _reviews_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who breaks the glass leaves no review behind."""
+
+    async def start_review(*_: Any) -> None:
+        """Does nothing."""
+
+    monkeypatch.setattr(Questions, "start_review", start_review)
+
+
+def _tells_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent is not noted as sent."""
+    real = memory_outbox.MemoryOutbox.end
+
+    def end(self: Any, ended: Any, *, owner: Any) -> None:
+        again = [
+            dataclasses.replace(one, error=one.error or "?", again_at=one.at + 5_000_000) for one in ended
+        ]
+        real(self, again if not ended[0].error else ended, owner=owner)
+
+    monkeypatch.setattr(memory_outbox.MemoryOutbox, "end", end)
+
+
 SABOTAGES: list[tuple[Sabotage, str, str]] = [
     (_performs_again, "P3", ""),
     (_repeats_what_is_unknown, "P3", ""),
@@ -231,6 +255,8 @@ SABOTAGES: list[tuple[Sabotage, str, str]] = [
     (_gives_more_places_than_there_are, "places", "queueing"),
     (_forgets_start_keys, "P4", ""),
     (_says_stopped_too_early, "P7", "wide"),
+    (_reviews_nothing, "left no review", ""),
+    (_tells_again, "had sent it and lives", ""),
     (_answers_letters_before_they_are_written, "P1", "doubtful"),
 ]
 """What is put in, what the violation has to name, and the workflow that half of the starts are to be."""

@@ -8,23 +8,28 @@ people were told.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation import laws
 from simulation.system import catalogue
 from simulation.system.steps import Attempt
-from towpath.core import commands, events, stimuli
-from towpath.core.run import END_STATES, is_within
+from towpath.core import commands, events, gates, stimuli
+from towpath.core.run import END_STATES, RunId, is_within
 from towpath.engines import history, summaries
 from towpath.engines.embedded import mailroom
+from towpath.people.outbox import key_of
 from towpath.store.contract import QUESTIONS_LISTED_MAX, RunNumber
 
 if TYPE_CHECKING:
     from simulation.system.diary import Saying
+    from simulation.system.processes import MailChannel
     from simulation.system.tracked import Tracked
     from simulation.system.world import World
 
+OPEN_FOR_A_WHILE: Final = 60_000_000
+"""Microseconds after which people should have heard of a question."""
 MARKED: Final = (events.AnswerGiven, events.CommentAdded, events.SignalReceived, events.QuestionHandedOver)
 """Events that stand in the journal once for each saying that was accepted."""
 
@@ -167,8 +172,9 @@ def check_world(world: World, errors: list[str]) -> None:
     _check_starts(world)
     for saying in world.diary.sayings:
         _check_saying(world, saying)
+    _check_reviews(world)
     if world.channel is not None:
-        _check_outbox(world)
+        _check_outbox(world, world.channel)
 
 
 def _check_complaints(world: World, errors: list[str]) -> None:
@@ -205,6 +211,7 @@ def check_run(world: World, number: RunNumber, tracked: Tracked) -> None:
     _check_gates(tracked)
     _check_performed(world, tracked)
     _check_unknown(world, tracked)
+    _check_children(tracked, world.by_id)
 
 
 def _check_row(number: RunNumber, row: Any, run: Any) -> None:
@@ -268,8 +275,8 @@ def _check_decision(tracked: Tracked, gate: Any, fact: events.StepEnded) -> None
     question = gate.question
     if question.kind != "approval" or fact.status != "succeeded" or fact.reason == "unanswered":
         return
-    if question.if_unanswered == "approve" and question.due is not None and question.due <= fact.at:
-        return  # by silence, as it is written; the gate of an environment may have waited for a place since
+    if question.if_unanswered == "approve" and fact.path.startswith(gates.gate_path("")):
+        return  # the gate of an environment does not say that it was silence that opened it
     approvals = [by for by, decision in gate.answers.items() if decision == "approve"]
     assert len(approvals) >= gate.question.quorum, (
         f"P5: {fact.path} of run {tracked.number} was approved by {approvals}, of {gate.question.quorum} needed"
@@ -393,16 +400,73 @@ def _bears(fact: Any, mark: str) -> bool:
     return bool(borne == mark)
 
 
-def _check_outbox(world: World) -> None:
+def _check_reviews(world: World) -> None:
+    """Every run that broke the glass leaves one review behind."""
+    keys = {tracked.start_key for tracked in world.tracked.values()}
+    missing = [
+        t.number for t in world.tracked.values() if t.run.break_glass and f"review:{t.run.id}" not in keys
+    ]
+    assert not missing, f"runs {missing} broke the glass and left no review"
+
+
+def _check_children(tracked: Tracked, by_id: Mapping[RunId, Tracked]) -> None:
+    """What a parent says of a child is what the child's own journal says."""
+    for node in tracked.run.nodes.values():
+        child = by_id.get(node.child) if node.child is not None else None
+        if child is None or child.run.parent is None or node.reason == "carried":
+            continue
+        went_well = child.run.status in ("succeeded", "partially_succeeded")
+        assert node.status != "succeeded" or went_well, (
+            f"{node.path} of run {tracked.number} succeeded, and its run {child.number} {child.run.status}"
+        )
+
+
+def _check_outbox(world: World, channel: MailChannel) -> None:
     """What people are told is told once for each of them, and nothing waits for ever."""
     rows = world.disk.tables._data.outbox.rows.values()
     keys = Counter((row.notice, row.recipient, row.channel) for row in rows)
     twice = [key for key, count in keys.items() if count > 1]
     assert not twice, f"{twice[0]} is in the outbox more than once"
+    _check_received(rows, channel)
     told = {(row.run, row.path, row.why) for row in rows}
     for number, tracked in world.tracked.items():
-        for fact in tracked.facts:
-            if isinstance(fact, events.PeopleTold) and not world.happened:
-                assert (number, fact.path, fact.kind) in told, (
-                    f"nobody was told of the {fact.kind} of {fact.path}, run {number}"
-                )
+        for path, why in _should_be_told(world, tracked.facts):
+            assert (number, path, why) in told, f"nobody was told {why!r} of {path}, run {number}"
+
+
+def _check_received(rows: Iterable[Any], channel: MailChannel) -> None:
+    """What counts as sent has arrived; and it arrived twice only where the process that had sent it is gone."""
+    received: dict[str, list[Any]] = {}
+    for key, process in channel.received:
+        received.setdefault(key, []).append(process)
+    for row in rows:
+        key = key_of(row.notice, row.recipient, row.channel)
+        assert row.state != "sent" or key in received, f"{row.notice} for {row.recipient} counts as sent"
+        alive = [
+            process.name
+            for process in received.get(key, ())[:-1]
+            if not process.is_dead and not process.is_broken
+        ]
+        assert not alive, (
+            f"{row.notice} was sent to {row.recipient} again, and {alive[0]} had sent it and lives"
+        )
+
+
+def _should_be_told(world: World, facts: Iterable[Any]) -> list[tuple[str, str]]:
+    """Questions that were open for a while, reminders and rungs, as far as nothing went wrong any more."""
+    since = world.calm_since if world.happened else 0
+    asked: dict[str, int] = {}
+    found: list[tuple[str, str]] = []
+    for fact in facts:
+        match fact:
+            case events.PeopleAsked() if fact.question.who and fact.at > since:
+                asked[fact.path] = fact.at
+            case events.PeopleTold() if fact.at > since:
+                found.append((fact.path, fact.kind))
+            case events.StepEnded() | events.StepsReset():
+                ended = [fact.path] if isinstance(fact, events.StepEnded) else list(asked)
+                closed = {path: asked.pop(path) for path in ended if path in asked}
+                found += [(path, "asked") for path, at in closed.items() if at + OPEN_FOR_A_WHILE < fact.at]
+            case _:
+                pass
+    return found

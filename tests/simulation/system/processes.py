@@ -36,16 +36,28 @@ class MailChannel:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self.is_fair = False
-        self.received: list[tuple[str, int]] = []
-        """Key and attempt of everything that arrived."""
+        self.received: list[tuple[str, Process]] = []
+        """The key of everything that arrived, and who had sent it."""
 
-    async def send(self, sending: Sending) -> None:
+    async def send(self, sending: Sending, process: Process) -> None:
         """Passes one sending on, or fails."""
         dice = Dice(self._seed, "send", sending.key, sending.attempt)
         await asyncio.sleep(dice.seconds(most=1.0 if self.is_fair else SEND_SECONDS_MAX))
         if not self.is_fair and dice.chance(1, 4):
             raise SendFailed("the mail server is not there", is_final=dice.chance(1, 8))
-        self.received.append((sending.key, sending.attempt))
+        self.received.append((sending.key, process))
+
+
+class _Line:
+    """The channel as one process has it; keeps `people.channels.contract.Channel`."""
+
+    def __init__(self, channel: MailChannel, process: Process) -> None:
+        self._channel = channel
+        self._process = process
+
+    async def send(self, sending: Sending) -> None:
+        """Passes one sending on."""
+        await self._channel.send(sending, self._process)
 
 
 class Process:
@@ -136,12 +148,13 @@ class Process:
         self.has_left = True
 
     def _telling(self, owner: OwnerId) -> _Telling:
-        channel = self._channel
+        assert self._channel is not None
+        line = _Line(self._channel, self)
         outbox = Outbox(
             self.store.outbox,
             owner=owner,
             clock=self._clock,
-            channel_of=lambda _: channel,
+            channel_of=lambda _: line,
             routes=lambda: Routes.of(catalogue.project()),
         )
         return _Telling(self, outbox)

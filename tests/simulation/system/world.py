@@ -22,7 +22,7 @@ from simulation.system.processes import LOOKS_FOR_QUEUES, MailChannel, Process
 from simulation.system.steps import Ledger, Scripted
 from simulation.system.tracked import Tracked
 from towpath.core import continuing, stimuli
-from towpath.core.run import RunId
+from towpath.core.run import Micros, RunId
 from towpath.engines.contract import StartRequest
 from towpath.engines.embedded import mailroom
 from towpath.errors import StoreUnavailable, TowpathError
@@ -84,6 +84,7 @@ class World:
         """The run of every start that was accepted, by the start's number."""
         self.crowd = Crowd(self)
         self.is_calm = False
+        self.calm_since: Micros = 0
         self.has_full_disk = False
         self.happened: Counter[str] = Counter()
         self._generation = 0
@@ -392,6 +393,7 @@ class World:
     def _put_right(self) -> None:
         """Nothing goes wrong any more, people answer, and time passes until every run has ended."""
         self.is_calm = True
+        self.calm_since = self.clock.now()
         self.scripted.is_fair = True
         if self.channel is not None:
             self.channel.is_fair = True
