@@ -44,7 +44,7 @@ def test_every_kind_of_wait() -> None:
         ("all/asked", "asks group:shop: Go?", "tow approve RUN", "then it counts as rejected"),
         ("all/later", "waits", "", ""),
         ("all/signalled", "waits for the signal go_on", "tow signal RUN go_on", ""),
-        ("all/window", "waits for the window business_hours", "", ""),
+        ("all/window", "waits for the window business_hours (change scheduled)", "", ""),
         ("all/flaky", "will be tried again: no route", "tow retry RUN --step all/flaky", ""),
     ]
     shown = texts(summary.waiting_lines(world.run, chronicle, TWELVE, SCREEN, now=world.now))

@@ -65,7 +65,7 @@ async def test_who_finds_no_place_skips_or_replaces(home: Home, when_full: str, 
 
 async def test_a_window_that_closed_while_a_run_waited_for_its_place_is_waited_for_again(home: Home) -> None:
     """A place is taken in the window only: whoever gets one outside of it goes in when the window opens next."""
-    protect(home, "{window: nights, concurrency: {max: 1}}")
+    protect(home, "{windows: nights, concurrency: {max: 1}}")
     with (home.folder / "towpath.yaml").open("a") as file:
         file.write('calendars:\n  nights: {time_zone: UTC, hours: {mon-sun: "22:00-23:00"}}\n')
     home.write("release", RELEASE)

@@ -57,7 +57,7 @@ environments:
   staging: {}
   production:
     approval: {who: ["group:managers"]}
-    window: office
+    windows: office
     freeze: [year_end]
 """
 """The project without a way to anybody."""

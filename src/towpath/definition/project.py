@@ -333,8 +333,8 @@ class Environment(Part):
     """Where it can be looked at."""
     approval: Approval | None = None
     """The approval before the first step in it."""
-    window: Id | None = None
-    """A calendar: steps start only when it is open."""
+    windows: Annotated[tuple[Id, ...], BeforeValidator(_listed)] = ()
+    """Calendars: steps start only when one of them is open."""
     freeze: Annotated[tuple[Id, ...], BeforeValidator(_listed)] = ()
     """Calendars whose freezes keep steps from starting."""
     secrets: Mapping[Id, str] = Field(default_factory=dict)

@@ -59,7 +59,7 @@ def project_schema() -> Json:
     people = definitions["People"]["properties"]
     _or_list(people["groups"], definitions["Group"]["properties"]["members"])
     _or_list(definitions["Access"]["properties"]["roles"], definitions["Role"]["properties"]["permissions"])
-    for place, keys in {"Environment": ("freeze", "runs_on"), "Channel": ("to",)}.items():
+    for place, keys in {"Environment": ("windows", "freeze", "runs_on"), "Channel": ("to",)}.items():
         for key in keys:
             _or_one_word(definitions[place]["properties"][key])
     kinds = list(definitions["Provider"]["properties"])

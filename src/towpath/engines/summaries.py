@@ -123,6 +123,8 @@ def awaited_in_words(awaited: Awaited) -> str:
             return f"the gate of {awaited.name}"
         case "window" if awaited.name.startswith(WINDOW_PREFIX):
             return f"the window of {awaited.name.removeprefix(WINDOW_PREFIX)} (change scheduled)"
+        case "window":
+            return f"the window {awaited.name} (change scheduled)"
         case kind:
             return f"the {kind} {awaited.name}"
 

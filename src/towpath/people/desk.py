@@ -162,7 +162,7 @@ class Desk:
             name: _protection(environment)
             for name, environment in self._project().environments.items()
             if environment.approval is not None
-            or environment.window is not None
+            or environment.windows
             or environment.freeze
             or environment.concurrency is not None
         }
@@ -190,7 +190,7 @@ class Desk:
             return now
         at = now
         for _ in range(WINDOW_LOOKS_MAX):
-            opens_at = at if environment.window is None else self.window_opens_at(environment.window, at)
+            opens_at = self._first_window(environment, at)
             if opens_at is None:
                 return None
             frozen_until = self._frozen_until(environment, opens_at)
@@ -198,6 +198,11 @@ class Desk:
                 return opens_at
             at = frozen_until
         return None
+
+    def _first_window(self, environment: Environment, at: Micros) -> Micros | None:
+        """When the first of its windows opens; *at* where it has none."""
+        opens = [self.window_opens_at(window, at) for window in environment.windows]
+        return min((one for one in opens if one is not None), default=None) if opens else at
 
     def _frozen_until(self, environment: Environment, at: Micros) -> Micros | None:
         for name in environment.freeze:
@@ -236,7 +241,7 @@ def _protection(environment: Environment) -> Protection:
     approval = environment.approval
     places = environment.concurrency
     rules = Protection(
-        has_window=environment.window is not None or bool(environment.freeze),
+        has_window=bool(environment.windows or environment.freeze),
         places=None if places is None else places.max,
         when_full="queue" if places is None else places.when_full,
     )

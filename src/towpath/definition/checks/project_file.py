@@ -89,8 +89,8 @@ def _check_groups(bench: Bench, file: ProjectFile) -> None:
 def _check_environments(bench: Bench, file: ProjectFile) -> None:
     for name, environment in file.environments.items():
         path: DataPath = ("environments", name)
-        if environment.window is not None:
-            _check_calendar(bench, (*path, "window"), environment.window, file)
+        for position, calendar in enumerate(environment.windows):
+            _check_calendar(bench, (*path, "windows", position), calendar, file)
         for position, calendar in enumerate(environment.freeze):
             _check_calendar(bench, (*path, "freeze", position), calendar, file)
         approval = environment.approval
