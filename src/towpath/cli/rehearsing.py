@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from towpath.cli.session import Session
     from towpath.engines.contract import StartRequest
 
+CLEAR_LINE: Final = "\r\x1b[K"
 DIGEST_CHARS: Final = 12
 SAID_WIDTH_MIN: Final = 24
 """Where less room is left behind a name, what is said about it goes below."""
@@ -29,21 +31,33 @@ _ROWS: Final[Mapping[telling.Role, Role]] = {
 }  # fmt: skip
 
 
-def rehearse(
-    session: Session, request: StartRequest, *, as_json: bool, looks: bool, save: Path | None, start: str
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a rehearsal is wanted."""
+
+    workflow: str
+    """As it was typed."""
+    command: str
+    """What starts the run."""
+    as_json: bool
+    looks: bool
+    save: Path | None
+
+
+def rehearse(session: Session, request: StartRequest, wish: Wish) -> int:
     """Tells what the run would do, and keeps it as a plan where that is wanted; gives the exit code."""
-    found = rehearsing.rehearse_now(session.app(), request, looks=looks)
+    save = wish.save
+    found = _found(session, request, looks=wish.looks)
     if save is not None:
-        rehearsing.save(save, found, workflow=start)
-    if as_json:
+        rehearsing.save(save, found, workflow=wish.workflow)
+    if wish.as_json:
         click.echo(facts.json_text(rehearsing.as_json(found)))
         return exit_codes.OK
     _show(session, found)
     if save is not None:
         session.out.say((f"the plan is in {safe(str(save))}; ", "dim"), (f"tow run --plan {save}", "command"))
     else:
-        session.out.say((f"tow run {start}", "command"), (" does it", "dim"))
+        session.out.say((safe(wish.command), "command"), (" does it", "dim"))
     return exit_codes.OK
 
 
@@ -55,8 +69,25 @@ def read_plan(path: Path) -> rehearsing.SavedPlan:
 def hold_to(session: Session, request: StartRequest, plan: rehearsing.SavedPlan) -> None:
     """Rehearses again, and raises Refused where something else would happen than the plan says."""
     plan.check_definition(request.definition.digest)
-    now = rehearsing.rehearse_now(session.app(), request, looks=plan.looked)
-    plan.check(now)
+    plan.check(_found(session, request, looks=plan.looked))
+
+
+def _found(session: Session, request: StartRequest, *, looks: bool) -> RehearsedRun:
+    """What the run would do; meanwhile a terminal is told what is looked at."""
+    err = session.err
+    if not err.is_terminal:
+        return rehearsing.rehearse_now(session.app(), request, looks=looks)
+
+    def announce(path: str) -> None:
+        looking = clip(line((f"looking at {safe(path)} …", "dim")), err.width - 1)
+        err.stream.write(f"{CLEAR_LINE}{err.text(looking)}")
+        err.stream.flush()
+
+    try:
+        return rehearsing.rehearse_now(session.app(), request, looks=looks, announce=announce)
+    finally:
+        err.stream.write(CLEAR_LINE)
+        err.stream.flush()
 
 
 def _show(session: Session, found: RehearsedRun) -> None:
@@ -73,8 +104,19 @@ def _show(session: Session, found: RehearsedRun) -> None:
     out.show(*(line((part, "name")) for part in wrap(f"{sum_of(found)}.", out.width)))
     out.say((f"plan {digest_of(found)[:DIGEST_CHARS]}", "dim"))
     used = {row.mark for row in rows if row.role == "step"}
-    legend = "   ".join(f"{mark} {meaning}" for mark, meaning in MEANINGS.items() if mark in used)
-    out.show(*(line((part, "dim")) for part in wrap(legend, out.width)))
+    out.show(*_legend([f"{mark} {meaning}" for mark, meaning in MEANINGS.items() if mark in used], out.width))
+
+
+def _legend(parts: list[str], width: int) -> Iterator[Line]:
+    row = ""
+    for part in parts:
+        longer = f"{row}   {part}" if row else part
+        if row and cells(longer) > width:
+            yield line((row, "dim"))
+            longer = part
+        row = longer
+    if row:
+        yield line((row, "dim"))
 
 
 def _lines(row: Row, width: int) -> Iterator[Line]:
@@ -108,14 +150,15 @@ def _step_lines(row: Row, width: int) -> Iterator[Line]:
     )
     used = sum(cells(text) for text, _ in head)
     said = safe(row.says)
+    role: Role = "bad" if row.mark == "✗" else "dim"
     if not said:
         yield clip(head, width)
         return
     if used + 2 + cells(said) <= width or width - used - 2 >= SAID_WIDTH_MIN * 2:
         parts = list(wrap(said, max(SAID_WIDTH_MIN, width - used - 2)))
-        yield clip((*head, ("  ", "plain"), (parts[0], "dim")), width)
-        yield from (line(" " * (used + 2), (part, "dim")) for part in parts[1:])
+        yield clip((*head, ("  ", "plain"), (parts[0], role)), width)
+        yield from (line(" " * (used + 2), (part, role)) for part in parts[1:])
         return
     yield clip(head, width)
     below = f"{indent}    "
-    yield from (line(below, (part, "dim")) for part in wrap(said, max(SAID_WIDTH_MIN, width - cells(below))))
+    yield from (line(below, (part, role)) for part in wrap(said, max(SAID_WIDTH_MIN, width - cells(below))))

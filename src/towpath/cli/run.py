@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,9 +103,14 @@ def command(  # noqa: PLR0913 - the options of the command
     if dry_run:
         from towpath.cli import rehearsing
 
-        return rehearsing.rehearse(
-            session, request, as_json=as_json, looks=not no_reads, save=save, start=workflow
+        wish = rehearsing.Wish(
+            workflow=workflow,
+            command=_command(workflow, inputs, file),
+            as_json=as_json,
+            looks=not no_reads,
+            save=save,
         )
+        return rehearsing.rehearse(session, request, wish)
     if planned is not None:
         from towpath.cli import rehearsing
 
@@ -121,3 +127,10 @@ def command(  # noqa: PLR0913 - the options of the command
 
     manner = foreground.manner(actor=actor, as_json=as_json, plain=plain, no_ask=no_ask)
     return foreground.drive(session, f"tow run {loaded.workflow.name}", begin, manner)
+
+
+def _command(workflow: str, inputs: tuple[str, ...], file: Path | None) -> str:
+    """What starts the run that was rehearsed."""
+    from_file = ["--inputs", str(file)] if file is not None else []
+    given = [word for one in inputs for word in ("-i", one)]
+    return shlex.join(["tow", "run", workflow, *from_file, *given])

@@ -12,10 +12,10 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from towpath.core.commands import PerformStep
 from towpath.core.plan import PlanStep
@@ -43,6 +43,7 @@ LOOK_SECONDS: Final = 60.0
 """How long an action or a check may take to tell."""
 REHEARSE_SECONDS: Final = 900.0
 """How long a step's own `rehearse` may take: a plan of a large estate takes minutes."""
+Announce: TypeAlias = Callable[[Path], None]
 REHEARSAL_VARIABLE: Final = "TOW_REHEARSAL"
 """Tells a script that it is asked in a rehearsal."""
 _MEMORY = FilePath("/dev/shm")  # noqa: S108 - the folder in it is made with a name of its own
@@ -61,13 +62,15 @@ class Place:
 class Looker:
     """Asks the world for the rehearsals of one process."""
 
-    def __init__(self, performer: Performer) -> None:
+    def __init__(self, performer: Performer, announce: Announce) -> None:
         self._performer = performer
+        self._announce = announce
 
     async def action(self, name: str, place: Place, work: Work) -> Rehearsal:
         """What an action says that it would do, with nothing secret in it; raises ActionFailed where it would fail now."""
         from towpath.engines.performing.actions import Context
 
+        self._announce(place.path)
         order = _order(place, work, stage="main")
         tools = self._performer.tools
         masker = tools.secrets.masker_for(order.plan, order.place)
@@ -93,10 +96,12 @@ class Looker:
 
     async def check(self, place: Place, work: Work) -> StepEnded:
         """What the step's check says."""
+        self._announce(place.path)
         return await self._perform(_order(place, work, stage="check"), LOOK_SECONDS)
 
     async def script(self, place: Place, rehearse: model.Rehearse, work: Work) -> StepEnded:
         """What the step's own `rehearse` script prints."""
+        self._announce(place.path)
         return await self._perform(
             _order(dataclasses.replace(place, planned=_as_step(place.planned, rehearse)), work, stage="main"),
             REHEARSE_SECONDS,
@@ -116,11 +121,18 @@ def _no_time() -> int:
     return 0
 
 
+def _silently(_path: Path) -> None:
+    """Announces nothing."""
+
+
 @contextlib.asynccontextmanager
-async def looking(tools: Tools, *, own_workspaces: bool) -> AsyncIterator[Looker]:
+async def looking(
+    tools: Tools, *, own_workspaces: bool, announce: Announce = _silently
+) -> AsyncIterator[Looker]:
     """A looker with folders of its own, which are gone afterwards.
 
-    With *own_workspaces* a run with a workspace of its own finds an empty one; else it finds what its steps have put there.
+    With *own_workspaces* a run with a workspace of its own finds an empty one; else it finds what its steps have put there. *announce*
+    hears of every step before it is looked at.
     """
     memory = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
     base = tools.environment_base
@@ -134,7 +146,7 @@ async def looking(tools: Tools, *, own_workspaces: bool) -> AsyncIterator[Looker
         keep_artifact=lambda _path, _row: None,
     )
     try:
-        yield Looker(_QuietPerformer(tied))
+        yield Looker(_QuietPerformer(tied), announce)
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # small, and in memory
 

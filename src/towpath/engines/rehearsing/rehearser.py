@@ -18,7 +18,7 @@ from towpath.engines.rehearsing.calls import imagine
 from towpath.engines.rehearsing.forecast import Forecast, RehearsedRun
 from towpath.engines.rehearsing.ground import Surroundings
 from towpath.engines.rehearsing.knowledge import Knowledge
-from towpath.engines.rehearsing.looking import Looker, looking
+from towpath.engines.rehearsing.looking import Announce, Looker, looking
 from towpath.engines.rehearsing.telling import digest_of, text_of
 from towpath.engines.rehearsing.walking import Walk
 from towpath.errors import Refused, StepError
@@ -44,6 +44,8 @@ class Rehearser:
     """Rehearses runs with the tools of one process."""
 
     def __init__(self, tools: Tools, library: Library, *, effects_of: Callable[[str], str | None]) -> None:
+        self.announce: Announce = lambda _: None
+        """Hears of every step before it is looked at."""
         self._tools = tools
         self._library = library
         self._effects_of = effects_of
@@ -95,7 +97,7 @@ class Rehearser:
         if not looks:
             yield None
             return
-        async with looking(self._tools, own_workspaces=own_workspaces) as looker:
+        async with looking(self._tools, own_workspaces=own_workspaces, announce=self.announce) as looker:
             yield looker
 
     def _around(self, looker: Looker | None, number: RunNumber, run: Run) -> Surroundings:

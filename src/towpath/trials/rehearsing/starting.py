@@ -8,7 +8,7 @@ from typing import Protocol
 
 from towpath.core.run import Micros
 from towpath.engines.contract import People, StartRequest
-from towpath.engines.rehearsing import Forecast, Imagined, RehearsedRun, Rehearser
+from towpath.engines.rehearsing import Announce, Forecast, Imagined, RehearsedRun, Rehearser
 from towpath.errors import Refused
 
 
@@ -29,14 +29,20 @@ class Project(Protocol):
         ...
 
 
-def rehearse_now(app: Project, request: StartRequest, *, looks: bool = True) -> RehearsedRun:
+def rehearse_now(
+    app: Project, request: StartRequest, *, looks: bool = True, announce: Announce | None = None
+) -> RehearsedRun:
     """What the run of this start would do; without *looks* nothing outside of its file is looked at."""
-    return asyncio.run(rehearse(app, request, looks=looks))
+    return asyncio.run(rehearse(app, request, looks=looks, announce=announce))
 
 
-async def rehearse(app: Project, request: StartRequest, *, looks: bool = True) -> RehearsedRun:
-    """The same inside a loop."""
+async def rehearse(
+    app: Project, request: StartRequest, *, looks: bool = True, announce: Announce | None = None
+) -> RehearsedRun:
+    """The same inside a loop; *announce* hears of every step before it is looked at."""
     rehearser = app.rehearser()
+    if announce is not None:
+        rehearser.announce = announce
     start = Imagined(
         workflow=request.workflow,
         digest=request.definition.digest,
