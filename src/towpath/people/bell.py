@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, get_args
 
 from towpath.errors import BugError, TowpathError
-from towpath.people import authority, escalation, messages
+from towpath.people import authority, escalation, messages, review
 from towpath.people.channels.contract import Why
 from towpath.store.contract import NewSending
 
@@ -64,7 +64,8 @@ class OutboxBell:
             self._outbox.recall(number, node.path, reason=_OVER[reason])
         if reason in messages.OVER:
             to = (*to, *node.handed_to)
-        self._put(number, run, node, why=reason, times=times, to=to)
+        is_review = reason == "asked" and review.is_review(run)
+        self._put(number, run, node, why="review" if is_review else reason, times=times, to=to)
         if reason == "asked":
             self._put_what_was_reached(number, run, node, question)
 

@@ -181,7 +181,10 @@ class Desk:
 
     def review_of(self, number: RunNumber, run: Run) -> StartRequest:
         """The start of the review that a broken glass leaves behind."""
-        return review.review_of(number, run)
+        groups = self.directory.file.people.groups
+        named = tuple(one for one in review.FALLBACK if one.removeprefix("group:") in groups)
+        fallback = named or authority.everybody(self.directory) or review.FALLBACK
+        return review.review_of(number, run, fallback=fallback)
 
     def _environment_opens_at(self, name: str, now: Micros) -> Micros | None:
         """The first instant at which the window is open and nothing freezes the environment."""

@@ -1,4 +1,8 @@
-"""The review that a broken glass leaves behind: a run of its own, with one task that nobody can skip by silence."""
+"""The review that a broken glass leaves behind: a run of its own, which asks until somebody answers.
+
+Silence never ends it: there is no time limit, and the reviewers are reminded every day. Whoever broke the glass may not find that it was
+right (four eyes). Who finds that it was not rejects it, and the review ends as rejected, for everybody to see.
+"""
 
 from __future__ import annotations
 
@@ -12,35 +16,42 @@ from towpath.store.contract import Definition, RunNumber
 _TEXT = """\
 name: break_glass_review
 title: Review of an emergency change
-description: Started by Towpath when a run goes into a protected environment without its rules.
+description: Started by Towpath when a run goes into protected environments without their rules.
 kind: task
 inputs:
   run: {type: string, title: The run}
   environments: {type: string, title: What it may have changed}
   reason: {type: string, title: The reason that was given}
   started_by: {type: string, title: Who broke the glass}
-  reviewers: {type: list, items: {type: string}}
 steps:
   - id: review
-    task: Review run ${{ inputs.run }}, which broke the glass
-    instructions: |
-      ${{ inputs.started_by }} started run ${{ inputs.run }} without the rules of ${{ inputs.environments }}.
+    approve: |
+      Was it right to break the glass for run ${{ inputs.run }}?
+      ${{ inputs.started_by }} started it without the rules of ${{ inputs.environments }}.
       The reason given: ${{ inputs.reason }}
 
       1. Look at what it did: tow show ${{ inputs.run }} --timeline
       2. Was the reason good? Was anything done that the rules would have kept from being done?
       3. What has to change, so that it need not happen again?
-    assign: [REVIEWERS]
+    who: [REVIEWERS]
+    remind: 1d
     takes: 15m
     form:
-      justified: {type: boolean, title: Was it justified?, required: true}
       findings: {type: string, title: What was found and what follows from it, required: true, min_length: 1}
 """
 NAME = "break_glass_review"
+FALLBACK = ("group:reviewers",)
+"""Who reviews where nobody had to approve."""
+
+
+def is_review(run: Run) -> bool:
+    """Whether a run is the review of another one."""
+    name: str = run.plan.workflow.name
+    return name == NAME
 
 
 def review_of(
-    number: RunNumber, run: Run, *, fallback: tuple[str, ...] = ("group:reviewers",)
+    number: RunNumber, run: Run, *, fallback: tuple[str, ...] = FALLBACK
 ) -> StartRequest:
     """The start of the review of *run*: by those who would have approved it, else by *fallback*."""
     approvers = dict.fromkeys(who for protection in run.protections.values() for who in protection.who)
@@ -53,7 +64,6 @@ def review_of(
             "environments": ", ".join(run.protections) or "no environment",
             "reason": run.break_glass,
             "started_by": run.started_by,
-            "reviewers": list(approvers),
         },
         started_by=run.started_by,
         start_key=f"review:{run.id}",

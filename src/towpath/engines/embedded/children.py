@@ -89,6 +89,7 @@ class Children:
             definition=definition,
             inputs=complete_inputs(workflow.inputs, command.with_),
             started_by=drive.run.started_by,
+            break_glass=drive.run.break_glass,
             start_key=start_key,
             origin=drive.number,
             origin_reason="child",

@@ -43,6 +43,7 @@ from towpath.store.contract import (
     Change,
     Journal,
     NewRun,
+    OnStarted,
     OwnerId,
     Place,
     PlacesFull,
@@ -298,6 +299,33 @@ class EmbeddedEngine:
         return started
 
     async def _accept(self, request: StartRequest, decision: Decision, *, slot: Slot | None) -> Started:
+        accepted: asyncio.Future[Started] = self._loop.create_future()
+
+        def heard(result: Started | Exception) -> None:
+            if accepted.cancelled():
+                return
+            if isinstance(result, Exception):
+                accepted.set_exception(result)
+            else:
+                accepted.set_result(result)
+
+        self._accept_soon(request, decision, slot=slot, heard=heard)
+        return await accepted
+
+    def start_soon(self, request: StartRequest) -> None:
+        """Has a run accepted that asks for no place, before anything that is written after this; where it cannot be, that is logged."""
+
+        def heard(result: Started | Exception) -> None:
+            if isinstance(result, Exception):
+                _LOG.warning("engine.run_not_accepted workflow=%s: %s", request.workflow.name, result)
+
+        stimulus = self._start_stimulus(request, request.run_id or RunId(secrets.token_hex(8)))
+        decision = advance(new_run(self._plan(request), stimulus.run), stimulus)
+        self._accept_soon(request, decision, slot=None, heard=heard)
+
+    def _accept_soon(
+        self, request: StartRequest, decision: Decision, *, slot: Slot | None, heard: OnStarted
+    ) -> None:
         run = decision.run
         summary = summaries.summary_of(run, run.accepted_at)
         new = NewRun(
@@ -317,23 +345,16 @@ class EmbeddedEngine:
             slot=slot,
             labels={**request.workflow.labels, **request.labels},
         )
-        accepted: asyncio.Future[Started] = self._loop.create_future()
 
         def on_started(result: Started | Exception) -> None:
-            if isinstance(result, Exception):
-                if not accepted.cancelled():
-                    accepted.set_exception(result)
-                return
-            if not result.existing:
+            if not isinstance(result, Exception) and not result.existing:
                 self._drives[result.number] = drive = Drive(result.number, run)
+                if run.break_glass and request.origin_reason != "child":
+                    self.questions.leave_review(result.number, run)
                 self._happened(drive, decision.facts, run)
-                if run.break_glass:
-                    self.spawn(self.questions.start_review(result.number, run))
-            if not accepted.cancelled():
-                accepted.set_result(result)
+            heard(result)
 
         self.journal.start(new, on_started)
-        return await accepted
 
     # ---- deciding --------------------------------------------------------------------------------------------------
 

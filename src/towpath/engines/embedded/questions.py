@@ -138,9 +138,15 @@ class Questions:
         except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the others
             self._engine.poisoned(number, purpose, error)
 
-    async def start_review(self, number: RunNumber, run: Run) -> None:
-        """An emergency start leaves a review behind, once; it is asked for again after a restart."""
-        await self._engine.start(self._people.review_of(number, run))
+    def leave_review(self, number: RunNumber, run: Run) -> None:
+        """An emergency start leaves a review behind, once: it is written before anything that the run does.
+
+        Whatever is wrong with the review holds no emergency up; it is left again when the run is resumed.
+        """
+        try:
+            self._engine.start_soon(self._people.review_of(number, run))
+        except Exception:  # noqa: BLE001 - the edge between an emergency and its paperwork
+            _LOG.exception("engine.review_not_left run=%s", number)
 
     def shows_files(self, number: RunNumber, path: Path) -> bool:
         """Whether the question at *path* shows files, which have to be read again before an answer counts."""

@@ -80,6 +80,8 @@ def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
     engine.performer.clear(row.id)
     run = history.load_run(engine.store.reader, row, engine.plans)
     drive = engine.adopt(row, run)
+    if run.break_glass and row.origin_reason != "child":
+        engine.questions.leave_review(row.number, run)
     if run.state == "queued":
         concurrency = run.plan.workflow.concurrency
         if concurrency is None or run.group is None:
@@ -94,8 +96,6 @@ def go_on(engine: EmbeddedEngine, row: RunRow) -> None:
             engine.tell_soon(row.number, lost)
         else:
             engine.order(drive, command)
-    if run.break_glass:
-        engine.spawn(engine.questions.start_review(row.number, run))
     engine.settle_down(drive)
 
 
