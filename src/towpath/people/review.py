@@ -50,9 +50,7 @@ def is_review(run: Run) -> bool:
     return name == NAME
 
 
-def review_of(
-    number: RunNumber, run: Run, *, fallback: tuple[str, ...] = FALLBACK
-) -> StartRequest:
+def review_of(number: RunNumber, run: Run, *, fallback: tuple[str, ...] = FALLBACK) -> StartRequest:
     """The start of the review of *run*: by those who would have approved it, else by *fallback*."""
     approvers = dict.fromkeys(who for protection in run.protections.values() for who in protection.who)
     loaded = _loaded(tuple(approvers) or fallback)
