@@ -95,6 +95,8 @@ def _header(session: Session, app: App, row: RunRow, run: Run) -> None:
         rows.append(
             (line(("origin", "dim")), line(f"{safe(row.origin_reason or 'after')} of run {row.origin}"))
         )
+    if run.break_glass:
+        rows.append((line(("break glass", "bad")), line(safe(run.break_glass), *_reviewed(app, row))))
     definition = app.reader.definition(row.definition)
     where = f"{safe(definition.path or '')}  " if definition.path else ""
     rows.append((line(("definition", "dim")), line(where, (row.definition[:12], "dim"))))
@@ -102,6 +104,18 @@ def _header(session: Session, app: App, row: RunRow, run: Run) -> None:
         shown = "  ".join(f"{safe(name)}={summary.value_text(value)}" for name, value in run.inputs.items())
         rows.append((line(("inputs", "dim")), line(shown)))
     out.show(*table(rows, width=out.width), ())
+
+
+def _reviewed(app: App, row: RunRow) -> Line:
+    """By which run an emergency start is reviewed, and what came of it so far."""
+    from towpath.cli.views import timeline
+    from towpath.people import review
+    from towpath.store.contract import RunFilter
+
+    found = app.reader.runs(RunFilter(origin=row.number, workflow=review.NAME, rows_max=1))
+    if not found:
+        return ()
+    return ((f"  review: run {found[0].number} ", "dim"), timeline.status_span(found[0].summary.status))
 
 
 def _tree(session: Session, app: App, run: Run, chronicle: Chronicle, *, everything: bool) -> None:

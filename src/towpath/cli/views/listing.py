@@ -50,14 +50,23 @@ def status_of(row: RunRow, owners: Mapping[OwnerId, OwnerRow]) -> Span:
 
 def note_of(row: RunRow, owners: Mapping[OwnerId, OwnerRow], *, now: Microseconds) -> Line:
     """What an operator has to know of a run: who drives it no more, what it waits for, how it ended."""
-    summary = row.summary
     match life_of(row, owners):
         case Life.DEAD:
             return line(("owner died — ", "bad"), (f"tow resume {row.number}", "command"))
         case Life.STOPPED:
             return line(("owner left — ", "warn"), (f"tow resume {row.number}", "command"))
         case _:
-            pass
+            return (*_broken_glass(row), *_course_of(row, owners, now=now))
+
+
+def _broken_glass(row: RunRow) -> Line:
+    """That a run went into environments without their rules."""
+    return (("broke the glass  ", "bad"),) if "break_glass" in row.labels else ()
+
+
+def _course_of(row: RunRow, owners: Mapping[OwnerId, OwnerRow], *, now: Microseconds) -> Line:
+    """What a run waits for, or how it ended."""
+    summary = row.summary
     if summary.waiting_for:
         since = (
             f"  for {words.rough(now - summary.waiting_since)}" if summary.waiting_since is not None else ""

@@ -80,7 +80,10 @@ class Teller:
             text += ", goes on from an ended run"
         if fact.queued:
             text += f"; waits for a place in {safe(fact.group or '')}"
-        return Entry(at=fact.at, path="", text=text, by=safe(fact.started_by))
+        if fact.break_glass:
+            text += f", breaking the glass: {first_line(fact.break_glass)}"
+        role: Role = "bad" if fact.break_glass else "plain"
+        return Entry(at=fact.at, path="", text=text, role=role, by=safe(fact.started_by))
 
     def _started(self, fact: events.StepStarted) -> Entry | None:
         self._told.discard(fact.path)

@@ -30,7 +30,7 @@ from towpath.people import authority, decided
 from towpath.people.channels.contract import Notice
 from towpath.people.channels.terminal import Terminal
 from towpath.people.messages import OVER
-from towpath.store.contract import RunFilter, RunNumber
+from towpath.store.contract import RunFilter, RunNumber, RunRow
 
 if TYPE_CHECKING:
     from towpath.app import App
@@ -87,6 +87,12 @@ async def _drive(session: Session, command: str, begin: Begin, manner: Manner) -
                 foreground = Foreground(session, app, here, other, manner)
                 left_code = await foreground.follow()
                 code = left_code if foreground.was_left else code
+            reviews = _open_reviews(app, engine.owner) - {number}
+    for one in sorted(reviews):
+        session.err.say(
+            f"run {one} waits for the review of this emergency start; it goes on with ",
+            (f"tow resume {one}", "command"),
+        )
     return code
 
 
@@ -100,8 +106,16 @@ def _terminal(session: Session, app: App, manner: Manner, notices: Notices) -> T
 
 def _still_open(app: App, owner: str) -> RunNumber | None:
     """A run that this one had started and that does not wait for it: it goes on here too."""
-    rows = app.reader.runs(RunFilter(owner=owner, is_open=True, rows_max=1))  # type: ignore[arg-type] # an OwnerId
-    return rows[0].number if rows else None
+    return next((row.number for row in _open_runs(app, owner) if row.origin_reason != "review"), None)
+
+
+def _open_reviews(app: App, owner: str) -> set[RunNumber]:
+    """Reviews of emergency starts; they may take days, and nobody at a terminal waits for them."""
+    return {row.number for row in _open_runs(app, owner) if row.origin_reason == "review"}
+
+
+def _open_runs(app: App, owner: str) -> tuple[RunRow, ...]:
+    return app.reader.runs(RunFilter(owner=owner, is_open=True))  # type: ignore[arg-type] # an OwnerId
 
 
 class Foreground:
