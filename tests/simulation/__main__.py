@@ -11,13 +11,17 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 import towpath
 from simulation.system import cases, shrinking, soak
 from simulation.system.world import Outcome, play
 
+Number = TypeVar("Number", int, float)
 KEPT: Final = Path("simulation-failures")
 """Where failing cases are kept, unless --keep says where."""
 SAY_SECONDS: Final = 10.0
@@ -26,9 +30,14 @@ SAY_SECONDS: Final = 10.0
 
 def main(words: list[str] | None = None) -> int:
     """Plays; gives the exit code: 1 where something is wrong."""
-    asked = _parser().parse_args(words)
+    parser = _parser()
+    asked = parser.parse_args(words)
     if asked.history:
-        return _again([cases.read(Path(file).read_bytes()) for file in asked.history])
+        try:
+            kept = [cases.read(file.read_bytes()) for file in asked.history]
+        except (OSError, msgspec.MsgspecError) as error:
+            parser.error(f"no case that can be played: {error}")
+        return _again(asked.history, kept)
     seed = random.SystemRandom().randrange(1_000_000_000) if asked.seed is None else asked.seed
     is_bounded = asked.minutes is not None or asked.runs is not None or asked.cases is not None
     wanted = soak.Wanted(
@@ -64,22 +73,39 @@ def _parser() -> argparse.ArgumentParser:
         description="Plays the whole system on seeds: engines, disk, time, steps, people, and everything that goes wrong.",
         epilog="Without --minutes, --runs or --cases one case is played. A seed gives the same story every time.",
     )
-    parser.add_argument("--minutes", type=float, help="play for so long")
-    parser.add_argument("--runs", type=int, help="play until so many runs were simulated")
-    parser.add_argument("--cases", type=int, help="play so many cases, of about two dozen runs each")
+    parser.add_argument("--minutes", type=_positive(float), help="play for so long")
+    parser.add_argument("--runs", type=_positive(int), help="play until so many runs were simulated")
+    parser.add_argument(
+        "--cases", type=_positive(int), help="play so many cases, of about two dozen runs each"
+    )
     parser.add_argument("--seed", type=int, help="the first case's seed; the others follow")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at a time (1)")
+    parser.add_argument("--jobs", type=_positive(int), default=1, help="processes at a time (1)")
     parser.add_argument("--go-on", action="store_true", help="do not stop at the first violation")
     parser.add_argument("--no-shrink", action="store_true", help="do not look for a smaller case")
     parser.add_argument("--keep", type=Path, default=KEPT, help=f"where failing cases are kept ({KEPT})")
-    parser.add_argument("--history", nargs="+", metavar="FILE", help="play cases that were kept")
+    parser.add_argument("--history", type=Path, nargs="+", metavar="FILE", help="play cases that were kept")
     return parser
 
 
-def _again(kept: list[cases.Case]) -> int:
+def _positive(kind: Callable[[str], Number]) -> Callable[[str], Number]:
+    """Reads a number above zero."""
+
+    def read(text: str) -> Number:
+        number = kind(text)
+        if number <= 0:
+            raise argparse.ArgumentTypeError(f"has to be more than 0, not {text}")
+        return number
+
+    read.__name__ = "number"
+    return read
+
+
+def _again(files: list[Path], kept: list[cases.Case]) -> int:
     outcomes = [play(case) for case in kept]
-    for outcome in outcomes:
-        print(f"{outcome.case.note or outcome.case.seed}: {_verdict(outcome)}")
+    for file, outcome in zip(files, outcomes, strict=True):
+        print(f"{file}: {_verdict(outcome)}")
+        if outcome.case.note:
+            print(f"  found once: {outcome.case.note}")
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
 
@@ -115,4 +141,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

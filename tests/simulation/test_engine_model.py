@@ -348,7 +348,7 @@ def _view(run: Run) -> View:
 
 TestEngineAgainstModel = EngineAgainstModel.TestCase
 TestEngineAgainstModel.settings = settings(
-    max_examples=EXAMPLES or 200,
+    max_examples=EXAMPLES or 150,
     stateful_step_count=STEPS,
     derandomize=not EXAMPLES,
     deadline=None,

@@ -78,6 +78,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seed: int
     slots: int = 2
     performing_max: int = 64
+    resident_max: int = 100
+    """Runs that only wait and stay in memory; the others are folded again when something happens to them."""
     syncs: bool = True
     """Whether the disk keeps what it has acknowledged."""
     tells: bool = True
@@ -101,6 +103,7 @@ def make_case(seed: int) -> Case:
         seed=seed,
         slots=slots,
         performing_max=chance.choice((2, 64, 64)),
+        resident_max=chance.choice((0, 1, 3, 100)),
         tells=chance.random() < 0.15,
         acts=starts + says,
         faults=tuple(sorted(_faults(chance, slots=slots), key=lambda fault: fault.turn)),

@@ -22,7 +22,9 @@ LOOKS_FOR_OTHERS_SECONDS: Final = 6 * 3_600.0
 
 
 @contextlib.contextmanager
-def determined(machine: Machine, seed: int, *, time: Callable[[], Micros]) -> Iterator[list[str]]:
+def determined(
+    machine: Machine, seed: int, *, time: Callable[[], Micros], resident_max: int = 100
+) -> Iterator[list[str]]:
     """Has everything follow from the seed; gives what the product logs as an error."""
     drawn = random.Random(f"secrets {seed}")  # noqa: S311 - a seed is the point
     secrets = SimpleNamespace(
@@ -41,6 +43,7 @@ def determined(machine: Machine, seed: int, *, time: Callable[[], Micros]) -> It
             mock.patch.object(
                 recovery, "time", SimpleNamespace(monotonic=lambda: machine.now / 1_000_000), create=True
             ),
+            mock.patch.object(engine_loop, "RESIDENT_WAITING_MAX", resident_max),
             mock.patch.object(memory, "_now", time),
             mock.patch.object(outbox, "LOOK_AGAIN_SECONDS", LOOKS_FOR_OTHERS_SECONDS),
         ):

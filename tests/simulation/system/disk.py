@@ -11,6 +11,7 @@ not, which must be noticed: it proves that the simulator sees losses.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ class Disk:
             "owners": self.tables.owners,
             "outbox": self.tables.outbox,
             "store": self.tables,
+            "events": getattr(self.tables, "events", None),
         }
 
     def write(self, part: str, name: str, *arguments: Any, **keywords: Any) -> Any:
@@ -196,6 +198,11 @@ class ProcessStore:
     def outbox(self) -> _Outbox:
         """What people are to be told."""
         return self._outbox
+
+    @property
+    def events(self) -> Any:
+        """What arrived from outside; keeps `contract.Events`."""
+        return _Events(self)
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> ProcessJournal:
         """Start the writer."""
@@ -412,6 +419,20 @@ class _Owners:
         observer = self._store.disk.observer
         if observer is not None:
             observer.owners_changed()
+
+
+class _Events:
+    """Hands what is written on to the disk, and what is read to the tables."""
+
+    _WRITES = frozenset({"put", "take", "settle", "release", "again", "forget"})
+
+    def __init__(self, store: ProcessStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._WRITES:
+            return functools.partial(self._store.write, "events", name)
+        return getattr(self._store.disk.tables.events, name)  # type: ignore[attr-defined, unused-ignore] # older trees have none
 
 
 class _Outbox:

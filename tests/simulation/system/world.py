@@ -25,7 +25,7 @@ from towpath.core import continuing, stimuli
 from towpath.core.run import Micros, RunId
 from towpath.engines.contract import StartRequest
 from towpath.engines.embedded import mailroom
-from towpath.errors import StoreUnavailable, TowpathError
+from towpath.errors import Refused, StoreUnavailable, TowpathError
 from towpath.store.contract import Change, Life, NewRun, RunNumber
 
 RESTART_SECONDS_MAX: Final = 3_600.0
@@ -95,7 +95,10 @@ class World:
     def play(self) -> Outcome:
         """Plays the case to its end."""
         violations: list[str] = []
-        with determined(self.machine, self.case.seed, time=self.disk.time) as errors:
+        case = self.case
+        with determined(
+            self.machine, case.seed, time=self.disk.time, resident_max=case.resident_max
+        ) as errors:
             try:
                 self._go_wrong()
                 self._put_right()
@@ -206,7 +209,7 @@ class World:
                 process.loop.is_paused = True
                 self.machine.after(fault.seconds, lambda: setattr(process.loop, "is_paused", False))
             case "resume" if process.is_up:
-                self._resume_all(process)
+                self._resume_some(process, fault)
             case _:
                 self.happened[fault.kind] -= 1
 
@@ -238,6 +241,23 @@ class World:
                 return
 
         process.loop.create_task(resume(), name="tow resume --all")
+
+    def _resume_some(self, process: Process, fault: Fault) -> None:
+        """Somebody types `tow resume`, for all or for one run, whoever drives it."""
+        open_ = [number for number, tracked in self.tracked.items() if tracked.is_open]
+        dice = Dice(self.case.seed, "resume", fault.turn)
+        if not open_ or dice.chance(1, 2):
+            self._resume_all(process)
+            return
+        number = dice.pick(open_)
+
+        async def resume() -> None:
+            try:
+                await process.engine.resume(number)
+            except (Refused, StoreUnavailable):
+                return
+
+        process.loop.create_task(resume(), name=f"tow resume {number}")
 
     def driver_of(self, number: RunNumber) -> Process | None:
         """The process that drives a run, where it lives."""
