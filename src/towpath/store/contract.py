@@ -398,6 +398,155 @@ class SendingFilter:
     rows_max: int = 100
 
 
+# --- what arrives from outside -----------------------------------------------------------------------------
+
+EVENT_BYTES_MAX = 8 * 1024 * 1024
+"""The payload of one event, as it is kept."""
+EVENTS_WAITING_MAX = 100_000
+"""Events that nobody has decided about; more are refused."""
+EVENT_TITLE_CHARS_MAX = 200
+REACTIONS_MAX = 10_000
+"""Entries that say something about one event; the rest is counted only."""
+
+EventId = NewType("EventId", int)
+"""What people type; given by the store, rising, never used twice."""
+
+EventState: TypeAlias = Literal["received", "held", "matched", "ignored", "failed"]
+"""`held`: it starts something when it has been quiet for a while; `matched`: it started something, or let a run go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """Something that arrived and is to be kept."""
+
+    source: str
+    delivery: str
+    """The source's own id: the same one is kept once."""
+    kind: str
+    title: str
+    received_at: Microseconds
+    way: str
+    """How it is known who sent it."""
+    payload: bytes
+    secrets: tuple[str, ...] = ()
+    """The names of the secrets that fitted."""
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptEvent:
+    """An event is durable; *existing*: the same delivery was kept before."""
+
+    id: EventId
+    existing: bool = False
+
+
+class Reaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one entry of a workflow, or one waiting run, made of an event."""
+
+    workflow: str
+    position: int = 0
+    """The entry of `on:`, from 0."""
+    kind: str = ""
+    run: int | None = None
+    """The number of the run that it started, or let go on."""
+    told: bool = False
+    """Whether the run was there already and waited for it."""
+    existing: bool = False
+    """Whether it had started that run before."""
+    held_until: int | None = None
+    """When it starts something, if nothing more comes."""
+    because: str = ""
+    """Why it started nothing."""
+    is_failure: bool = False
+
+
+def event_state(reactions: Iterable[Reaction]) -> EventState:
+    """What became of an event, by what everybody made of it."""
+    known = tuple(reactions)
+    if any(reaction.held_until is not None for reaction in known):
+        return "held"
+    if any(reaction.run is not None for reaction in known):
+        return "matched"
+    return "failed" if any(reaction.is_failure for reaction in known) else "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """An event as lists show it: without its payload."""
+
+    id: EventId
+    source: str
+    delivery: str
+    kind: str
+    title: str
+    received_at: Microseconds
+    way: str
+    secrets: tuple[str, ...]
+    headers: Mapping[str, str]
+    size: int
+    """Of the payload, in bytes."""
+    state: EventState
+    owner: OwnerId | None
+    """The process that is deciding about it."""
+    attempts: int
+    """How often that was begun."""
+    settled_at: Microseconds | None
+    because: str
+    """Why it started nothing, as a whole."""
+    reactions: tuple[Reaction, ...]
+    repeats: int
+    """How often the same delivery came again."""
+    repeated_at: Microseconds | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSettled:
+    """What was decided about an event."""
+
+    event: EventId
+    at: Microseconds
+    reactions: tuple[Reaction, ...] = ()
+    because: str = ""
+    state: EventState | None = None
+    """Where it does not follow from the reactions."""
+    holds: tuple[EventHold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventHold:
+    """An entry waits until it has been quiet for a while, and then starts a run for the last event."""
+
+    key: str
+    """The entry."""
+    event: EventId
+    due_at: Microseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Up to where everything is done, by a name of its owner's choice."""
+
+    name: str
+    value: bytes
+    version: int = 0
+    """How often it was moved; 0: it was never set. Moving it fails where another one was quicker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events a list holds; what is empty or None does not restrict. Newest first."""
+
+    states: tuple[EventState, ...] = ()
+    source: str | None = None
+    """`github`; `webhook` takes in `webhook/deploy`."""
+    kind: str | None = None
+    """`github.push`; `github` takes in all that begin so."""
+    since: Microseconds | None = None
+    before: EventId | None = None
+    rows_max: int = 100
+
+
 class StaleChange(Refused):
     """Somebody else has continued the run since the decision was made; nothing of the change was kept."""
 
@@ -423,6 +572,10 @@ class PlacesFull(Refused):
             help="Wait for a run in it to end, or cancel one.",
         )
         self.place = place
+
+
+class StaleMark(Refused):
+    """Somebody else has moved the mark meanwhile; nothing was kept."""
 
 
 class MessageTaken(Refused):
@@ -584,6 +737,56 @@ class Outbox(Protocol):
         """Count the sendings by state."""
 
 
+class Events(Protocol):
+    """What arrived from outside: durable before anybody is answered, each delivery once, decided about by one process at a time."""
+
+    def put(self, events: Sequence[NewEvent], *, mark: Mark | None = None) -> tuple[KeptEvent, ...]:
+        """Keep events, and move a mark with them; all or nothing, and durable when this returns.
+
+        A delivery that was kept before is counted as a repeat of that event. *mark* is the mark as it shall be, with the version
+        that it had; raises StaleMark, LimitExceeded.
+        """
+
+    def mark(self, name: str) -> Mark | None:
+        """Up to where everything is done; None where nobody has said so yet."""
+
+    def take(self, owner: OwnerId) -> EventRow | None:
+        """Begin to decide about the oldest event that waits; None where there is none.
+
+        An event that another living process decides about is passed over. One owner takes one event after the other.
+        """
+
+    def settle(self, settled: EventSettled, *, owner: OwnerId) -> bool:
+        """Note what was decided; False where another process has taken the event over. What it holds, holds from then on."""
+
+    def due_holds(self, at: Microseconds) -> tuple[EventHold, ...]:
+        """What was held back for long enough, in the order of its time."""
+
+    def next_hold(self) -> Microseconds | None:
+        """When something that is held back is due next."""
+
+    def release(self, hold: EventHold, reaction: Reaction, *, at: Microseconds) -> bool:
+        """Note what a held entry made of its event in the end; False where a later event has taken its place."""
+
+    def again(self, event: EventId) -> bool:
+        """Have an event decided about once more; False where that has not happened yet. Raises NotFound."""
+
+    def event(self, event: EventId | Literal["last"]) -> EventRow:
+        """Return one event; raises NotFound."""
+
+    def payload(self, event: EventId) -> bytes:
+        """Return what an event holds; raises NotFound."""
+
+    def events(self, where: EventFilter | None = None) -> tuple[EventRow, ...]:
+        """List events, newest first, one page."""
+
+    def counts(self) -> Mapping[EventState, int]:
+        """Count the events by state."""
+
+    def forget(self, before: Microseconds, *, dry_run: bool = False) -> int:
+        """Forget the events that were decided about before a moment; returns how many. Start keys stay."""
+
+
 class Store(Protocol):
     """A data folder that is open."""
 
@@ -602,6 +805,10 @@ class Store(Protocol):
     @property
     def outbox(self) -> Outbox:
         """What people are to be told."""
+
+    @property
+    def events(self) -> Events:
+        """What arrived from outside."""
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> Journal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`.

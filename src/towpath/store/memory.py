@@ -34,6 +34,7 @@ from towpath.store.contract import (
     Started,
 )
 from towpath.store.mailbox import check_room, check_stimulus, no_message
+from towpath.store.memory_events import EventsData, MemoryEvents
 from towpath.store.memory_outbox import MemoryOutbox, OutboxData
 from towpath.store.reader import LIST_RUNS_HELP, check_rows, only_run
 from towpath.store.writing import check_continued, check_first, check_gaps, stale, too_long
@@ -70,6 +71,7 @@ class _Data:
     places: set[tuple[str, RunNumber]] = field(default_factory=set)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     outbox: OutboxData = field(default_factory=OutboxData)
+    events: EventsData = field(default_factory=EventsData)
 
 
 class MemoryStore:
@@ -81,6 +83,7 @@ class MemoryStore:
         self._mailbox = MemoryMailbox(self._data)
         self._owners = MemoryOwners(self._data)
         self._outbox = MemoryOutbox(self._data.outbox, self._owners)
+        self._events = MemoryEvents(self._data.events, self._owners)
         self._journals: list[MemoryJournal] = []
 
     @property
@@ -102,6 +105,11 @@ class MemoryStore:
     def outbox(self) -> MemoryOutbox:
         """What people are to be told."""
         return self._outbox
+
+    @property
+    def events(self) -> MemoryEvents:
+        """What arrived from outside."""
+        return self._events
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> MemoryJournal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""

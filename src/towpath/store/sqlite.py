@@ -13,6 +13,7 @@ from towpath.store.artifacts import Artifacts
 from towpath.store.connections import checkpoint, connect, explained, is_busy, transaction
 from towpath.store.contract import OwnerId, RunNumber
 from towpath.store.desk import Desk
+from towpath.store.events import SqliteEvents
 from towpath.store.folder import FILE_MODE, DataFolder
 from towpath.store.journal import SqliteJournal
 from towpath.store.logs import LogReader, Logs
@@ -46,6 +47,7 @@ class SqliteStore:
         self._mailbox = SqliteMailbox(self._desk)
         self._owners = SqliteOwners(self._desk, folder.owners)
         self._outbox = SqliteOutbox(self._desk, self._owners)
+        self._events = SqliteEvents(self._desk, self._owners)
         self._logs = Logs(folder.logs)
         self._artifacts = Artifacts(folder.artifacts)
         self._journals: list[SqliteJournal] = []
@@ -69,6 +71,11 @@ class SqliteStore:
     def outbox(self) -> SqliteOutbox:
         """What people are to be told."""
         return self._outbox
+
+    @property
+    def events(self) -> SqliteEvents:
+        """What arrived from outside."""
+        return self._events
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> SqliteJournal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""
