@@ -96,6 +96,15 @@ class Place:
             )
             return [(int(sequence), bytes(record).decode()) for sequence, record in found]
 
+    def counted(self, query: str) -> int:
+        """The one number that a query gives, straight from the file; 0 while that is being made."""
+        with contextlib.closing(sqlite3.connect(self.data / "towpath.db")) as connection:
+            try:
+                (number,) = connection.execute(query).fetchone()
+            except sqlite3.OperationalError:
+                return 0
+        return int(number)
+
     def statuses(self) -> list[str]:
         """How every run stands, the oldest first, straight from the file."""
         with contextlib.closing(sqlite3.connect(self.data / "towpath.db")) as connection:
