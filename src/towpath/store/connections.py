@@ -143,6 +143,8 @@ def explained(database: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise unavailable(database, error) from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes the bytes that it could not make sense of
+        raise StoreUnavailable(f"the database file is damaged: {database}", help=RESTORE_HELP) from error
 
 
 def unavailable(database: Path, error: sqlite3.Error) -> StoreUnavailable:
