@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from towpath.core.run import Micros
+from towpath.core.run import ErrorKind, Micros, NodeStatus, RunStatus
 from towpath.definition.model import BareCondition, Duration, Flag, Part, Principal, Value, Whole
 from towpath.definition.problems import closest, listed
 from towpath.definition.project import is_time_zone
@@ -36,33 +36,9 @@ EndedAs: TypeAlias = Literal[
     "cancelled",
     "skipped",
 ]
-Status: TypeAlias = Literal[
-    "queued",
-    "running",
-    "waiting",
-    "succeeded",
-    "partially_succeeded",
-    "failed",
-    "rolled_back",
-    "rollback_failed",
-    "rejected",
-    "cancelled",
-    "skipped",
-    "refused",
-]
-StepStatus: TypeAlias = Literal[
-    "pending",
-    "open",
-    "performing",
-    "retrying",
-    "waiting",
-    "asking",
-    "succeeded",
-    "failed",
-    "skipped",
-    "cancelled",
-    "reset",
-]
+Status: TypeAlias = Literal[RunStatus, "refused"]
+StepStatus: TypeAlias = Literal["pending", NodeStatus]
+STEP_STATUSES: tuple[str, ...] = get_args(StepStatus)
 TellingReason: TypeAlias = Literal["asked", "reminder", "rung", "voided", "decided", "withdrawn"]
 Deed: TypeAlias = Literal[
     "crash", "cancel", "rollback", "signal", "event", "retry", "skip", "clock_jump", "change_file"
@@ -217,20 +193,14 @@ class CheckResult(Part):
         return _word(value, CHECK_WORDS, "an answer of a check")
 
 
-DECISIONS = (
-    "approve",
-    "reject",
-    "send_back",
-    "done",
-    "failed",
-    "retry",
-    "skip",
-    "rollback",
-    "stop",
-    "give_up",
-)
-SAYINGS = ("claim", "release", "hand_over", "comment", "withdraw")
-SILENCE = "silence"
+Decision: TypeAlias = Literal[
+    "approve", "reject", "send_back", "done", "failed", "retry", "skip", "rollback", "stop", "give_up"
+]
+Saying: TypeAlias = Literal["claim", "release", "hand_over", "comment", "withdraw"]
+Silence: TypeAlias = Literal["silence"]
+DECISIONS: tuple[str, ...] = get_args(Decision)
+SAYINGS: tuple[str, ...] = get_args(Saying)
+(SILENCE,) = get_args(Silence)
 ANSWER_WORDS: Mapping[str, Mapping[str, object]] = {
     word: {"decision": word} for word in (*DECISIONS, *SAYINGS, SILENCE)
 }
@@ -239,24 +209,7 @@ ANSWER_WORDS: Mapping[str, Mapping[str, object]] = {
 class Answer(Part):
     """What one person says to a question; a single word says it too: `approve`, `done`, `silence`."""
 
-    decision: Literal[
-        "approve",
-        "reject",
-        "send_back",
-        "done",
-        "failed",
-        "retry",
-        "skip",
-        "rollback",
-        "stop",
-        "give_up",
-        "claim",
-        "release",
-        "hand_over",
-        "comment",
-        "withdraw",
-        "silence",
-    ]
+    decision: Literal[Decision, Saying, Silence]
     """One of the question's choices; `claim`, `release`, `hand_over`, `comment` or `withdraw`; or `silence`: nobody says anything more."""
     by: Principal | None = None
     """Who says it; somebody who may where it is not said."""
@@ -318,40 +271,13 @@ class Happening(Part):
 
 # --- what has to come of it ---------------------------------------------------------------------------------
 
-ERROR_KINDS = (
-    "exit",
-    "timeout",
-    "interrupted",
-    "unreachable",
-    "denied",
-    "conflict",
-    "invalid",
-    "rejected",
-    "policy",
-    "cancelled",
-    "unanswered",
-)
+ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
 
 
 class ExpectedError(Part):
     """An error; a single word, its kind, says it too."""
 
-    kind: (
-        Literal[
-            "exit",
-            "timeout",
-            "interrupted",
-            "unreachable",
-            "denied",
-            "conflict",
-            "invalid",
-            "rejected",
-            "policy",
-            "cancelled",
-            "unanswered",
-        ]
-        | None
-    ) = None
+    kind: ErrorKind | None = None
     """Its kind."""
     message: str | None = None
     """A part of its message."""
@@ -385,7 +311,7 @@ class ExpectedStep(Part):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, value: object) -> object:
-        return _word(value, {word: {"status": word} for word in get_args(StepStatus)}, "a step's status")
+        return _word(value, {word: {"status": word} for word in STEP_STATUSES}, "a step's status")
 
 
 class ExpectedCommand(Part):

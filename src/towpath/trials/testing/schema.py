@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
 
 from towpath.definition import schema
 from towpath.trials.testing.files import (
@@ -11,7 +10,7 @@ from towpath.trials.testing.files import (
     CHECK_WORDS,
     ERROR_KINDS,
     RESULT_WORDS,
-    StepStatus,
+    STEP_STATUSES,
     TestFile,
 )
 
@@ -20,7 +19,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "CheckResult": tuple(CHECK_WORDS),
     "Answer": tuple(ANSWER_WORDS),
     "ExpectedError": ERROR_KINDS,
-    "ExpectedStep": get_args(StepStatus),
+    "ExpectedStep": STEP_STATUSES,
 }
 """Parts that a single word says too, and the words."""
 
