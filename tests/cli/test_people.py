@@ -182,6 +182,7 @@ def test_what_is_said_besides_deciding(team: Path, tow: Tow, spawn: Spawn) -> No
     assert "carl has not claimed it, so there is nothing to release" in refused[1].err
     assert "carl has not answered it" in refused[2].err
     assert "nobody stands behind group:nobody" in refused[3].err
+    ladder = [row for row in ladder if "no channel" not in row]
     assert [row[24:] for row in ladder if row.startswith("    ")][:9] == [
         "asked group:managers",
         "ben takes care of it",

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from towpath.app import App
     from towpath.cli.views.chronicle import Chronicle
     from towpath.cli.views.lines import Line
-    from towpath.core.run import Node, Run
+    from towpath.core.run import Node, Path, Run
+    from towpath.people.decided import History
     from towpath.store.contract import RunRow
 
 LADDERS_SHOWN_MAX = 5
-"""Open questions of which everything that happened to them is shown."""
+"""Questions of which everything that happened to them is shown; of the others, `--step` does."""
 
 
 @click.command()
@@ -147,21 +148,36 @@ def _end(session: Session, app: App, row: RunRow, run: Run, chronicle: Chronicle
 
 
 def _ladders(session: Session, app: App, row: RunRow, run: Run) -> list[tuple[Line, ...]]:
-    """What happened to each open question so far, and what its ladder will do."""
-    from towpath.cli.views import questions
-    from towpath.cli.views.lines import line, safe
+    """What happened to the questions of a run, who was told, and what the ladders of the open ones will do; the open ones first."""
+    known = _histories(app, row)
+    found = [known[path] for path in known if path in run.nodes]
+    found.sort(key=lambda one: (one.ended_at is not None, -(one.ended_at or 0)))
+    return [_ladder(session, app, row, run.nodes[one.path], one) for one in found[:LADDERS_SHOWN_MAX]]
+
+
+def _histories(app: App, row: RunRow) -> dict[Path, History]:
     from towpath.people import decided
 
-    asking = [node for node in run.open_leaves() if node.status == "asking" and node.question is not None]
-    if not asking:
-        return []
-    known = decided.histories(fact for _, fact in app.events(row))
-    made: list[tuple[Line, ...]] = []
-    for node in asking[:LADDERS_SHOWN_MAX]:
-        calendar = app.desk.calendar(None if node.question is None else node.question.hours)
-        rungs = questions.ladder_lines(node, known[node.path], session.out, calendar=calendar, now=app.now())
-        made.append((line(("ladder ", "dim"), (safe(node.path), "name")), *rungs))
-    return made
+    return decided.histories(fact for _, fact in app.events(row))
+
+
+def _ladder(session: Session, app: App, row: RunRow, node: Node, history: History) -> tuple[Line, ...]:
+    from towpath.cli.outbox import alive_owners
+    from towpath.cli.views import ladder
+    from towpath.cli.views.lines import line, safe
+    from towpath.store.contract import PAGE_ROWS_MAX, SendingFilter
+
+    where = SendingFilter(run=row.number, path=node.path, rows_max=PAGE_ROWS_MAX)
+    rungs = ladder.ladder_lines(
+        node,
+        history,
+        ladder.told_of(app.store.outbox.sendings(where), history),
+        session.out,
+        calendar=app.desk.calendar(history.question.hours),
+        alive=alive_owners(app),
+        now=app.now(),
+    )
+    return (line(("ladder ", "dim"), (safe(node.path), "name")), *rungs)
 
 
 def _step(session: Session, app: App, row: RunRow, run: Run, path: str) -> int:
@@ -180,6 +196,8 @@ def _step(session: Session, app: App, row: RunRow, run: Run, path: str) -> int:
     out.show(*(timeline.entry_line(entry) for entry in entries))
     if node.status == "asking":
         out.show((), *questions.question_lines(node, out, now=app.now()))
+    if (history := _histories(app, row).get(path)) is not None:
+        out.show((), *_ladder(session, app, row, node, history))
     for title, values in (("with", _given(app, row, path)), ("outputs", node.outputs or {})):
         if values:
             out.show((), *summary.values_lines(title, values, out))

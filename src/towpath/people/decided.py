@@ -13,6 +13,8 @@ from towpath.core import events
 from towpath.core.run import Answer, Micros, Path, Question, is_within
 from towpath.people.choices import decision_of
 
+HANDED_OVER: Final = " handed it over to "
+"""Stands in the note of a hand-over, between who did it and whom."""
 _SILENCE: Final[Mapping[str, str]] = {
     "approve": "so it counts as approved",
     "reject": "so it counts as rejected",
@@ -42,6 +44,8 @@ class History:
     told: tuple[Told, ...] = ()
     voided: tuple[tuple[Micros, str], ...] = ()
     """When answers became void, and why."""
+    comments: tuple[tuple[str, Micros, str], ...] = ()
+    """Who said what, and when, without deciding."""
     notes: tuple[tuple[Micros, str], ...] = ()
     """What else happened to it, in words: claims, hand-overs, second thoughts."""
     ended_at: Micros | None = None
@@ -54,19 +58,20 @@ class History:
         """The answers that decided it: the last one, or as many approvals as it took; none where time or a stop did."""
         return () if self.ended_at is None else deciders(self.question, self.answers)
 
-    def sentence(self, *, when: str) -> str:
+    def sentence(self, *, when: str = "") -> str:
         """`decided by anna at 14:02: approved`; *when* is the moment of its end, as people read it."""
+        at = f" at {when}" if when else ""
         if self.ended_at is None:
             return "it is still open"
         by = self.decided_by
         if by:
             last = by[-1]
-            said = f"decided by {names_of(by)} at {when}: {decision_of(last.decision)}"
+            said = f"decided by {names_of(by)}{at}: {decision_of(last.decision)}"
             return f"{said} ({last.comment})" if last.comment else said
         if self.stopped:
-            return f"it was not decided: it was stopped at {when} ({self.stopped})"
+            return f"it was not decided: it was stopped{at} ({self.stopped})"
         silence = _SILENCE.get(self.question.if_unanswered or "fail", "")
-        return f"nobody decided it in time: at {when} the time was up, {silence}"
+        return f"nobody decided it in time:{at} the time was up, {silence}"
 
 
 def deciders(question: Question, answers: Sequence[Answer]) -> tuple[Answer, ...]:
@@ -125,7 +130,9 @@ def _after(known: History, fact: events.AnyEvent, stop: str) -> History:  # noqa
             return _noted(known, fact.at, f"{_name(fact.by)} has given it back to the others")
         case events.QuestionHandedOver():
             why = f": {fact.comment}" if fact.comment else ""
-            return _noted(known, fact.at, f"{_name(fact.by)} handed it over to {_name(fact.to)}{why}")
+            return _noted(known, fact.at, f"{_name(fact.by)}{HANDED_OVER}{_name(fact.to)}{why}")
+        case events.CommentAdded():
+            return replace(known, comments=(*known.comments, (fact.by, fact.at, fact.text)))
         case events.AnswersVoided():
             voided = (*known.voided, (fact.at, fact.reason))
             return replace(known, question=fact.question, answers=(), told=(), voided=voided)

@@ -1,4 +1,4 @@
-"""A question on the screen: what is asked, of whom, until when; the evidence in full; the ladder, past and to come."""
+"""A question on the screen: what is asked, of whom, until when; the evidence in full; what people answered."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, wrap
-from towpath.core.run import Answer, Json, Micros, Node, Question
-from towpath.people import choices, escalation
-from towpath.people.calendars import AnyCalendar
-from towpath.people.decided import History
+from towpath.core.run import Answer, Json, Micros, Node
+from towpath.people import choices
 
 EVIDENCE_LINES_MAX = 40
 """Lines of one piece of evidence that are shown before a decision."""
 COMMENTS_SHOWN_MAX = 10
-COMING_SHOWN_MAX = 6
-"""Rungs and reminders to come that are shown."""
 
 
 def question_lines(node: Node, screen: Screen, *, now: Micros) -> tuple[Line, ...]:
@@ -65,74 +61,6 @@ def _evidence_text(name: str, value: Json) -> tuple[str, str]:
             return where, f"cannot be shown: {value['error']}"
         return f"{where} (sha256 {str(value['digest'])[:12]})", str(value.get("text", ""))
     return safe(name), value if isinstance(value, str) else facts.json_text(value)
-
-
-# --- the ladder ---------------------------------------------------------------------------------------------
-
-
-def ladder_lines(
-    node: Node, history: History, screen: Screen, *, calendar: AnyCalendar | None, now: Micros
-) -> tuple[Line, ...]:
-    """What happened to an open question so far, in order, and what its ladder will do, with the times."""
-    question = node.question
-    assert question is not None, f"{node.path} asks nothing"
-    past = sorted(_past(node, history), key=_moment)
-    coming = list(_coming(node, question, calendar, now=now))
-    left_out = len(coming) - COMING_SHOWN_MAX
-    rows = [*past, *coming[:COMING_SHOWN_MAX], *(coming[-1:] if left_out > 0 else [])]
-    made = [
-        clip(
-            line(
-                "    ", (f"{words.moment(at, now=now):<20}", "dim"), (text, "plain" if at <= now else "dim")
-            ),
-            screen.width,
-        )
-        for at, text in rows
-    ]
-    if left_out > 1:
-        made.insert(-1, line("    ", (f"… and {left_out - 1} more in between", "dim")))
-    return tuple(made)
-
-
-def _moment(row: tuple[Micros, str]) -> Micros:
-    return row[0]
-
-
-def _past(node: Node, history: History) -> Iterator[tuple[Micros, str]]:
-    yield history.asked_at, f"asked {safe(', '.join(history.question.who)) or 'whoever operates'}"
-    for at, reason in history.voided:
-        yield at, f"the answers so far became void: {safe(reason)}; asked again"
-    for told in history.told:
-        yield told.at, f"{told.kind} {told.number}: told {safe(', '.join(told.to))}"
-    for answer in history.answers:
-        yield answer.at, answer_text(answer)
-    for by, at, text in node.comments:
-        yield at, f"{who(by)}: {first_line(text)}"
-    for at, text in history.notes:
-        yield at, safe(text)
-
-
-def _coming(
-    node: Node, question: Question, calendar: AnyCalendar | None, *, now: Micros
-) -> Iterator[tuple[Micros, str]]:
-    for rung in escalation.ladder(question, calendar):
-        told = node.told_rungs if rung.kind == "rung" else node.told_reminders
-        if rung.at <= now or (rung.kind != "expiry" and rung.number <= told):
-            continue
-        ahead = words.ahead(rung.at, now=now)
-        match rung.kind:
-            case "expiry":
-                yield (
-                    rung.at,
-                    f"the time is up ({ahead}), then {choices.silence(question.if_unanswered)}",
-                )
-            case "rung":
-                yield (
-                    rung.at,
-                    f"rung {rung.number} ({ahead}): tells {safe(', '.join(rung.to))}, who may then answer too",
-                )
-            case _:
-                yield rung.at, f"reminder {rung.number} ({ahead}): tells {safe(', '.join(rung.to))}"
 
 
 def answer_text(answer: Answer) -> str:
