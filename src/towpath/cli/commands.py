@@ -65,6 +65,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             withdraw="Take your answer back, while it is open",
             comment="Say something without deciding",
             remind="Tell those who are asked once more",
+            outbox="Who was told what, and what could not be told",
             on_call="Who is on call, and who is next",
         ),
     ),
