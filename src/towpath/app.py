@@ -5,6 +5,7 @@ Everything is made when it is first asked for, so that a command which only read
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import functools
@@ -12,23 +13,34 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from towpath.core import continuing, stimuli
-from towpath.core.events import AnyEvent
+from towpath.core.events import AnyEvent, SignalReceived
 from towpath.core.run import Carried, Json, Run
 from towpath.definition import loader, model, projects
 from towpath.definition.inputs import complete_inputs
 from towpath.engines.clock import Clock, WallClock
 from towpath.engines.contract import StartRequest
 from towpath.engines.history import Plans, load_run
+from towpath.engines.summaries import WAITING_FOR_CHARS_MAX
 from towpath.errors import NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.settings import Settings
 from towpath.store import encoding
-from towpath.store.contract import ArtifactRow, Definition, Life, OwnerRow, RunNumber, RunRow
+from towpath.store.contract import (
+    PAGE_ROWS_MAX,
+    ArtifactRow,
+    Definition,
+    Life,
+    OwnerRow,
+    RunFilter,
+    RunNumber,
+    RunRow,
+    Started,
+)
 from towpath.store.folder import DataFolder
 
 if TYPE_CHECKING:
@@ -46,6 +58,9 @@ if TYPE_CHECKING:
     from towpath.store.logs import Logs
     from towpath.store.reader import SqliteReader
     from towpath.store.sqlite import SqliteStore
+    from towpath.triggers.contract import Wanted
+    from towpath.triggers.deciding import Decider
+    from towpath.triggers.inbox import Inbox
     from towpath.triggers.listening import ProjectWorkflows
 
 REPLY_SECONDS = 10.0
@@ -248,6 +263,20 @@ class App:
             secret=lambda name: self.secrets.get(name),  # noqa: PLW0108 - providers are made when one is asked for
             is_open=self._is_open,
         )
+
+    @functools.cached_property
+    def inbox(self) -> Inbox:
+        """The door for what arrives: verified, and kept before anybody is answered."""
+        from towpath.triggers.inbox import Inbox
+
+        return Inbox(self.store.events, self.listening, now=self.clock.now)
+
+    def decider(self, engine: EmbeddedEngine) -> Decider:
+        """Decides what the events that were kept start; an engine of this process drives the runs."""
+        from towpath.triggers.deciding import Decider
+
+        runs = _TriggeredRuns(self, engine)
+        return Decider(self.store.events, self.listening, runs, owner=engine.owner, now=self.clock.now)
 
     def _is_open(self, calendar: str, at: int) -> bool:
         """Whether a calendar of towpath.yaml is open at an instant."""
@@ -455,6 +484,47 @@ class _LazySecrets:
     def get(self, name: str) -> str:
         """The value of a secret."""
         return self._app.secrets.get(name)
+
+
+class _TriggeredRuns:
+    """The runs of the data folder, as far as events are about them; those that are started here are driven here."""
+
+    def __init__(self, app: App, engine: EmbeddedEngine) -> None:
+        self._app = app
+        self._engine = engine
+
+    async def start(self, wanted: Wanted) -> Started:
+        """Starts a run, or finds the one that the same key has started."""
+        request = await asyncio.to_thread(self._app.listening.request, wanted)
+        return await self._engine.start(request)
+
+    def open_runs(self, kinds: Sequence[str]) -> Iterator[tuple[RunRow, Run]]:
+        """The open runs in which a step may wait for an event of one of these kinds."""
+        before: RunNumber | None = None
+        while rows := self._app.reader.runs(RunFilter(is_open=True, before=before, rows_max=PAGE_ROWS_MAX)):
+            before = rows[-1].number
+            for row in rows:
+                if _may_wait_for(row.summary.waiting_for, kinds):
+                    yield row, load_run(self._app.reader, row, self._app.plans)
+
+    def was_told(self, row: RunRow, by: str) -> bool:
+        """Whether a run has been told something by this one."""
+        told = (event for _, event in self._app.events(row) if isinstance(event, SignalReceived))
+        return any(event.by == by for event in told)
+
+    async def tell(self, row: RunRow, stimulus: stimuli.Signalled) -> None:
+        """Tells a run something, through its owner."""
+        if self._engine.owns(row.number):
+            await self._engine.tell(row.number, stimulus)
+        else:
+            await asyncio.to_thread(self._app.tell, row, stimulus)
+
+
+def _may_wait_for(waiting_for: str | None, kinds: Sequence[str]) -> bool:
+    """Whether a run that says why it waits could wait for such an event: the one line may not name everything."""
+    if waiting_for is None or "more)" in waiting_for or len(waiting_for) >= WAITING_FOR_CHARS_MAX:
+        return True
+    return any(kind in waiting_for for kind in kinds)
 
 
 class _LazyEgress:

@@ -3,7 +3,6 @@
 from towpath.triggers.contract import (
     BODY_BYTES_MAX,
     Event,
-    EventId,
     Malformed,
     NobodyListens,
     RawRequest,
@@ -13,15 +12,20 @@ from towpath.triggers.contract import (
     Verified,
     Wanted,
 )
+from towpath.triggers.deciding import Decider, Runs
+from towpath.triggers.inbox import Inbox, Receipt
 
 __all__ = [
     "BODY_BYTES_MAX",
+    "Decider",
     "Event",
-    "EventId",
+    "Inbox",
     "Malformed",
     "NobodyListens",
     "RawRequest",
     "Reading",
+    "Receipt",
+    "Runs",
     "Unverified",
     "Verdict",
     "Verified",

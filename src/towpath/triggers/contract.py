@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NewType, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from towpath.core.run import Json, Micros
 from towpath.definition import model
@@ -34,9 +34,6 @@ SKEW_SECONDS_MAX = 300
 DELIVERY_CHARS_MAX = 200
 """Of an id that a sender gave its delivery; a longer one is replaced by its digest."""
 KIND_CHARS_MAX = 100
-
-EventId = NewType("EventId", int)
-"""What people type; given by the inbox, rising, never used twice."""
 
 Way: TypeAlias = Literal["signature", "token", "local", "nobody"]
 """How the sender is known: it signed, it knew a secret word, it is this machine, or it could be anybody."""
@@ -299,6 +296,8 @@ class Broken:
 
     name: str
     why: str
+    text: str = ""
+    """What its file says; it is only asked about events whose kind it names."""
 
 
 class Project(Protocol):

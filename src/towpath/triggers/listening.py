@@ -91,7 +91,8 @@ class ProjectWorkflows:
         try:
             return self._load(str(path))
         except TowpathError as problem:
-            return Broken(name=path.stem, why=problem.message.strip().splitlines()[0])
+            text = projects.read_file(path).text
+            return Broken(name=path.stem, why=problem.message.strip().splitlines()[0], text=text)
 
 
 def request_for(loaded: loader.Loaded, wanted: Wanted, request: Request) -> StartRequest:

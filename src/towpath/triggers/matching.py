@@ -51,6 +51,8 @@ def judge(event: Event, reading: Reading, listeners: Iterable[Listener | Broken]
     verdicts: list[Verdict] = []
     for listener in listeners:
         if isinstance(listener, Broken):
+            if listener.text and not any(kind in listener.text for kind in reading.kinds):
+                continue
             because = f"the workflow does not load: {listener.why}"
             verdicts.append(
                 Verdict(workflow=listener.name, position=0, kind="", because=because, is_failure=True)
