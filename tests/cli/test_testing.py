@@ -169,3 +169,15 @@ def test_the_schema_of_test_files(tow: Tow) -> None:
 
     assert set(told["properties"]) >= {"workflow", "tests", "steps", "answers", "at"}
     assert "lost" in told["$defs"]["Result"]["anyOf"][0]["enum"]
+
+
+def test_lint_tells_mistakes_in_tests(tow: Tow, project: Path) -> None:
+    """`tow lint` reads the tests of a project too, and knows a file of tests when it is named one."""
+    wrong = project / "tests" / "wrong.yaml"
+    wrong.write_text("workflow: release\ntests: [{name: a, steps: {smok: ok}}]\n")
+
+    for words in ((), ("tests",), ("tests/wrong.yaml",)):
+        said = tow("lint", *words)
+        assert (said.code, said.out.count("TOW203 unknown-step: `release` has no step `smok`")) == (1, 1)
+    wrong.unlink()
+    assert tow("lint").out == "✓ 3 files, no problems\n"

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from towpath.definition.actions import ActionCards
     from towpath.definition.problems import Problem
     from towpath.definition.projects import Project
+    from towpath.trials.testing import Bench
 
+TESTS = "tests"
+"""The folder of tests in a project."""
 STDIN = "-"
 STDIN_NAME = "<stdin>"
 _COLOURS = {
@@ -45,7 +48,7 @@ _COLOURS = {
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.pass_context
 def command(context: click.Context, targets: tuple[str, ...], form: str, *, strict: bool) -> None:
-    """Say everything that is wrong with workflows and with towpath.yaml.
+    """Say everything that is wrong with workflows, their tests and towpath.yaml.
 
     Without a name, the project around the current folder is read as a whole; `-` reads a workflow from
     standard input. The exit code is 0 when there are no errors, and 1 otherwise.
@@ -106,6 +109,10 @@ def _files(target: str) -> Iterator[str]:
             )
         )
     yield from (str(file) for file in found)
+    if (path / TESTS).is_dir():
+        from towpath.trials import testing
+
+        yield from (str(file) for file in testing.test_files(path))
 
 
 class _Workbench:
@@ -115,6 +122,7 @@ class _Workbench:
         self._here = here
         self._projects: dict[Path, Project | None] = {}
         self._cards: dict[Path, ActionCards | None] = {}
+        self._benches: dict[Path, Bench] = {}
 
     def check(self, target: str) -> Sequence[Problem]:
         """Everything that there is to say about one file."""
@@ -131,9 +139,23 @@ class _Workbench:
         if path.name == projects.PROJECT_FILE:
             return loader.check_project(path, path=_shown(path))[1]
         folder = loader.find_project_folder(path)
+        if folder.absolute() / TESTS in path.absolute().parents:
+            return self._check_tests(path, folder)
         return loader.check_workflow(
             path, path=_shown(path), project=self._project(folder), cards=self._actions(folder)
         ).problems
+
+    def _check_tests(self, path: Path, folder: Path) -> Sequence[Problem]:
+        """Everything that there is to say about a file of tests; nothing where the project's own file has errors."""
+        from towpath.steps.catalogue import Catalogue
+        from towpath.trials import testing
+
+        project = self._project(folder)
+        if project is None:
+            return ()
+        if folder not in self._benches:
+            self._benches[folder] = testing.Bench(project, Catalogue.load(folder))
+        return testing.load(path, self._benches[folder], path=_shown(path)).problems
 
     def _project(self, folder: Path) -> Project | None:
         from towpath.definition import loader
