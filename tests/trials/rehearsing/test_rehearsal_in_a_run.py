@@ -14,7 +14,9 @@ from towpath import app, settings
 from towpath.core import stimuli
 from towpath.core.run import Node, Run
 from towpath.engines.embedded import EmbeddedEngine
+from towpath.engines.rehearsing import text_of
 from towpath.store.contract import RunNumber
+from towpath.trials.rehearsing import rehearse
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 WAIT_SECONDS = 60
@@ -181,3 +183,60 @@ async def test_a_plan_knows_what_the_run_knows(opened: app.App, project: Path) -
     error = run.nodes["nothing_there"].error
     assert error is not None
     assert "no step `a`" in error.message
+
+
+HANGING = """
+name: hanging
+steps:
+  - {id: plan, uses: towpath.rehearse, with: {steps: [change]}}
+  - {id: change, run: make, rehearse: 'echo $$ >pid; sleep 600'}
+"""
+
+
+async def test_a_plan_that_is_stopped_leaves_nothing_behind(opened: app.App, project: Path) -> None:
+    """Cancelling the step ends the scripts of its rehearsal too."""
+    (project / "workflows/hanging.yaml").write_text(HANGING)
+    pid = project / "pid"
+    async with started(opened, "hanging") as (engine, number):
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not (pid.exists() and pid.read_text()):
+                await asyncio.sleep(0.01)  # until the script is there; how long that takes does not matter
+        await engine.tell(number, stimuli.Cancel(at=engine.clock.now(), by="user:ada"))
+        run = await ended(engine, number)
+
+    assert run.status == "cancelled"
+    assert not Path("/proc", pid.read_text().strip()).exists()
+
+
+GATED = """
+name: gated
+environment: live
+steps:
+  - {id: plan, uses: towpath.rehearse, with: {steps: [change]}}
+  - id: change
+    run: make
+    rehearse: echo "+ with $PASSWORD"
+    env: {PASSWORD: "${{ secrets.password }}"}
+"""
+
+
+async def test_behind_an_open_gate_secrets_are_used_and_hidden(
+    opened: app.App, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the gate a rehearsal gets no secret of the environment; behind it one is used, and is in no plan."""
+    monkeypatch.setenv("TOW_SECRET_PASSWORD", "hunter2-of-the-gate")
+    file = project / "towpath.yaml"
+    file.write_text(file.read_text() + 'environments: {live: {approval: {who: ["group:operators"]}}}\n')
+    (project / "workflows/gated.yaml").write_text(GATED)
+    request = opened.request(opened.find("gated"), {}, started_by="user:ada")
+    before = text_of(await rehearse(opened, request))
+    async with started(opened, "gated") as (engine, number):
+        _, gate = await asked(engine, number)
+        await decided(engine, number, gate, "approve")
+        run = await ended(engine, number)
+    told = run.nodes["plan"].outputs
+
+    assert "it needs a secret, and live gives none before its gate opens" in before
+    assert told is not None
+    assert "+ with ***" in told["plan"]
+    assert "hunter2" not in str(run.nodes)

@@ -151,7 +151,7 @@ class Performer:
                 self.tools.private.rmdir()
 
     async def _perform(self, order: Order, log: AttemptLog) -> Ending:
-        self._check_labels(order)
+        self.check_labels(order)
         step = order.planned.step
         check = step.check if step is not None and order.command.stage == "check" else None
         is_script = isinstance(step, model.RunStep) if check is None else check.run is not None
@@ -163,7 +163,8 @@ class Performer:
 
         return await actions.perform(self, order, log)
 
-    def _check_labels(self, order: Order) -> None:
+    def check_labels(self, order: Order) -> None:
+        """Raises OperatorError where the step asks for labels that this worker does not have."""
         missing = self.tools.labels_wanted(order) - self.tools.labels
         if missing:
             raise OperatorError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -47,11 +48,37 @@ class Forecast:
     undone_by: tuple[str, ...] = ()
     inside: tuple[Forecast, ...] = ()
 
+    def renamed(self, old: str, new: str) -> Forecast:
+        """The same with one text in place of another: a folder that is there for the rehearsal only has no name."""
+        return dataclasses.replace(
+            self,
+            says=tuple(one.replace(old, new) for one in self.says),
+            changes=tuple(
+                dataclasses.replace(
+                    one, target=one.target.replace(old, new), detail=one.detail.replace(old, new)
+                )
+                for one in self.changes
+            ),
+            detail=self.detail.replace(old, new),
+            values={name: _renamed(value, old, new) for name, value in self.values.items()},
+            inside=tuple(one.renamed(old, new) for one in self.inside),
+        )
+
     def all(self) -> Iterator[Forecast]:
         """The forecast itself, and all that are inside."""
         yield self
         for one in self.inside:
             yield from one.all()
+
+
+def _renamed(value: Json, old: str, new: str) -> Json:
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, Mapping):
+        return {key: _renamed(inner, old, new) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(inner, old, new) for inner in value]
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from towpath.core.run import Error, Path, Run, Stage, Work
 from towpath.core.stimuli import StepEnded
 from towpath.definition import model
 from towpath.engines.performing import Order, Performer, Tools
-from towpath.engines.performing.orders import AttemptLog
+from towpath.engines.performing.orders import WORKSPACE, AttemptLog
 from towpath.errors import TowpathError
 from towpath.steps.contract import (
     SAFE_METHODS,
@@ -66,6 +66,10 @@ class Looker:
         self._performer = performer
         self._announce = announce
 
+    def workspace(self, run: Run) -> FilePath:
+        """The workspace that a run of its own workspace would find: an empty one, for the rehearsal alone."""
+        return self._performer.tools.workspaces / run.id / WORKSPACE
+
     async def action(self, name: str, place: Place, work: Work) -> Rehearsal:
         """What an action says that it would do, with nothing secret in it; raises ActionFailed where it would fail now."""
         from towpath.engines.performing.actions import Context
@@ -75,6 +79,7 @@ class Looker:
         tools = self._performer.tools
         masker = tools.secrets.masker_for(order.plan, order.place)
         try:
+            self._performer.check_labels(order)
             async with asyncio.timeout(LOOK_SECONDS):
                 env, with_, _ = tools.secrets.fill(work, order.place)
                 masker = tools.secrets.masker_for(order.plan, order.place)
@@ -85,9 +90,7 @@ class Looker:
         except ActionFailed as problem:
             raise _masked_failure(problem, masker) from None
         except TowpathError as problem:
-            raise ActionFailed(
-                masker.text(f"{problem.message} {problem.help}".strip()), kind="invalid"
-            ) from None
+            raise ActionFailed(masker.text(problem.message), kind="invalid") from None
         except Exception as problem:  # noqa: BLE001 - an action's own mistake is told, and costs only its forecast
             return Rehearsal(
                 summary=masker.text(f"{name} cannot tell: {type(problem).__name__}: {problem}"), known=False

@@ -25,6 +25,8 @@ from towpath.errors import Refused, StepError
 from towpath.store.contract import RunNumber
 
 NO_RUN: Final = RunNumber(0)
+OWN_WORKSPACE: Final = "(workspace)"
+"""What is shown for the workspace of a run that will have its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,9 @@ class Rehearser:
         )
         async with self._looker(looks=looks, own_workspaces=True) as looker:
             steps = await Walk(run, Knowledge(run), self._around(looker, NO_RUN, run)).whole()
+            if looker is not None:
+                made_up = str(looker.workspace(run))
+                steps = tuple(one.renamed(made_up, OWN_WORKSPACE) for one in steps)
         return _rehearsed(run, steps, is_static=not looks)
 
     async def following(self, order: Order, names: tuple[str, ...]) -> RehearsedRun:

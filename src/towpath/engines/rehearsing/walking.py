@@ -8,6 +8,7 @@ comes that would change something; after that it tells how things are now, and d
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Final
@@ -321,11 +322,16 @@ class Walk:
             self._has_ended = ended
             title = "" if key == value else _short(value)
             found.append(Forecast(path=f"{path}[{key}]", name=key, kind="item", title=title, inside=inside))
-        more = len(items) - ITEMS_WALKED_MAX
-        if more > 0:
+        rest = items[ITEMS_WALKED_MAX:]
+        if rest:
+            # They are in the digest of the plan, though nobody has looked at them.
+            digest = hashlib.sha256(json.dumps(rest, default=str).encode()).hexdigest()
             found.append(
                 Forecast(
-                    path=f"{path}[…]", name=f"and {more} more, not rehearsed", kind="more", effect="unknown"
+                    path=f"{path}[…{digest}]",
+                    name=f"and {len(rest)} more, not rehearsed",
+                    kind="more",
+                    effect="unknown",
                 )
             )
         return tuple(found)
