@@ -80,6 +80,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "Listen",
+        _entries(
+            trigger="Try out what starts workflows, and what schedules start next",
+        ),
+    ),
+    (
         "Keep",
         _entries(
             secrets="Keep secrets in the encrypted store",
