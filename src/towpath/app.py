@@ -209,12 +209,12 @@ class App:
             definition=Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path),
             inputs=complete_inputs(workflow.inputs, inputs, is_text=True),
             started_by=started_by or f"user:{self.settings.user}",
-            edited_by=self._editor_of(Path(loaded.path)),
+            edited_by=self.editor_of(Path(loaded.path)),
             break_glass=break_glass,
             labels={"break_glass": break_glass[:100]} if break_glass else {},
         )
 
-    def _editor_of(self, path: Path) -> str:
+    def editor_of(self, path: Path) -> str:
         """Who last edited a workflow: its last commit's author, or who is at the keyboard where it is not committed."""
         here = f"user:{self.settings.user}"
         if not path.is_file():
@@ -243,6 +243,7 @@ class App:
             definition=self.reader.definition(row.definition),
             inputs=run.inputs,
             started_by=started_by or f"user:{self.settings.user}",
+            edited_by=run.edited_by,
             event=run.event,
             mode="rollback" if reason == "rollback" else "forward",
             continues=run.id if carried else None,
@@ -466,11 +467,19 @@ class _ProjectLibrary:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._editors: dict[str, str] = {}
 
     def find(self, name: str) -> tuple[model.Workflow, Definition]:
         """The current version of a workflow; raises NotFound or DefinitionError."""
         loaded = self._app.find(name)
         return loaded.workflow, Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path)
+
+    def edited_by(self, definition: Definition) -> str:
+        """Who last edited a definition; Git is asked once for each."""
+        known = self._editors.get(definition.digest)
+        if known is None:
+            known = self._editors[definition.digest] = self._app.editor_of(Path(definition.path or ""))
+        return known
 
 
 class _LazySecrets:

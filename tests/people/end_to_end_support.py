@@ -73,12 +73,12 @@ channels:
 
 @contextlib.asynccontextmanager
 async def office(
-    folder: Path, *, now: str = FRIDAY, project: str = PROJECT, **workflows: str
+    folder: Path, *, now: str = FRIDAY, project: str = PROJECT, user: str = "ann", **workflows: str
 ) -> AsyncIterator[Bench]:
-    """An engine on a project with these workflows, at a moment in Berlin."""
+    """An engine on a project with these workflows, at a moment in Berlin; *user* sits at its keyboard, and has edited them."""
     home = opened(folder, now=now, project=project, **workflows)
     try:
-        async with embedded(home) as bench:
+        async with embedded(home, user=user) as bench:
             yield bench
     finally:
         home.close()

@@ -178,3 +178,23 @@ async def test_a_place_without_rules_holds_nobody_up(tmp_path: Path) -> None:
         ended = await bench.run("change")
 
     assert (ended.status, bench.stage.performed, GATE in ended.nodes) == ("succeeded", ["work"], False)
+
+
+@pytest.mark.parametrize("how", ["started", "called", "tried again", "run again"])
+async def test_whoever_edited_a_file_does_not_let_its_change_in(tmp_path: Path, how: str) -> None:
+    """Four eyes hold for the last editor however the run came about: by itself, called by another, or going on from an earlier one."""
+    calls = NAMED["on a workflow that another one calls"]
+    async with office(tmp_path, now="2026-11-20 11:00", user="bob", change=calls, other=OTHER) as bench:
+        bench.stage.answers("work", failure(), {})
+        run = await start(bench, "change" if how == "called" else "other", by="user:ann")
+        if how in ("tried again", "run again"):
+            await bench.answer(run, GATE, "approve", by="user:cy")
+            await bench.to_end(run)
+            reason = "retry" if how == "tried again" else "rerun"
+            again = bench.app.continued(bench.app.reader.run(run), reason, started_by="user:ann")
+            run = (await bench.engine.start(again)).number
+        asking = await at_the_gate(bench)
+        with pytest.raises(Refused, match="bob last edited the workflow"):
+            await bench.answer(asking, GATE, "approve", by="user:bob")
+        await bench.answer(asking, GATE, "approve", by="user:cy")
+        await bench.to_end(run)

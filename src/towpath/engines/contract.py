@@ -62,6 +62,9 @@ class Library(Protocol):
     def find(self, name: str) -> tuple[model.Workflow, Definition]:
         """The current version of a workflow; raises NotFound or DefinitionError."""
 
+    def edited_by(self, definition: Definition) -> str:
+        """Who last edited a definition that was found; empty where nobody knows. May block."""
+
 
 class People(Protocol):
     """Who may say what, and who is told when, as an engine needs to know it. Called in the loop, but for `read_evidence`."""

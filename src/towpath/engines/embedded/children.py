@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
@@ -74,7 +76,9 @@ class Children:
         start_key = f"child:{command.child}"
         known = self._engine.store.reader.run_by_start_key(start_key)
         if known is None:
-            await self._engine.start(self._request(drive, step, command, start_key))
+            request = self._request(drive, step, command, start_key)
+            editor = await asyncio.to_thread(self._library.edited_by, request.definition)
+            await self._engine.start(dataclasses.replace(request, edited_by=editor))
         elif step.detach:
             recovery.take_child_over(self._engine, known)
         else:
