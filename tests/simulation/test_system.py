@@ -225,10 +225,10 @@ def _answers_letters_before_they_are_written(monkeypatch: pytest.MonkeyPatch) ->
 def _reviews_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who breaks the glass leaves no review behind."""
 
-    async def start_review(*_: Any) -> None:
+    def leave_review(*_: Any) -> None:
         """Does nothing."""
 
-    monkeypatch.setattr(Questions, "start_review", start_review)
+    monkeypatch.setattr(Questions, "leave_review", leave_review)
 
 
 def _tells_again(monkeypatch: pytest.MonkeyPatch) -> None:

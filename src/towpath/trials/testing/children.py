@@ -101,6 +101,7 @@ class Children:
                 inputs=inputs,
                 outer=place,
                 parent=None if step.detach else (drive.run.id, command.path),
+                break_glass=drive.run.break_glass,
                 on_end=None if step.detach else on_end,
             )
         except TowpathError as problem:

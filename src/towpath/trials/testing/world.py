@@ -228,12 +228,13 @@ class World:
         is_first: bool = False,
         outer: Place | None = None,
         parent: tuple[RunId, Path] | None = None,
+        break_glass: str = "",
         on_end: Callable[[Run], None] | None = None,
     ) -> Drive:
         """Starts a run; raises Refused where its environment is frozen."""
         desk = self.asking.desk
         before = self.setting.before if is_first else None
-        break_glass = self.setting.break_glass if is_first else ""
+        break_glass = self.setting.break_glass if is_first else break_glass
         is_forward = before is None or before.how != "rollback"
         carried = () if before is None else before.carried
         start = stimuli.Start(
