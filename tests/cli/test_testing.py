@@ -114,7 +114,8 @@ def test_a_file_that_cannot_be_read(tow: Tow, project: Path) -> None:
     assert said.code == exit_codes.FAILED
     assert "tests/wrong.yaml:2:27: error TOW203 unknown-step: `release` has no step `smok`" in said.out
     assert "did you mean `smoke`?" in said.out
-    assert said.out.splitlines()[-1].startswith("✗ 0 of 2 tests failed, 1 file cannot be read")
+    assert "✗ tests/wrong.yaml was not played: 1 error\n" in said.out
+    assert said.out.splitlines()[-1].startswith("✗ 2 tests passed, 1 file not played")
 
 
 def test_no_tests(tow: Tow, project: Path) -> None:

@@ -114,6 +114,13 @@ def end_lines(report: Report, *, width: int) -> Iterator[Line]:
     """What is to be said after all tests: coverage, snapshots, and how many failed."""
     if report.outcomes and report.outcomes[-1].passed and not report.problems:
         yield ()
+    for file in report.broken:
+        yield line(
+            ("✗ ", "bad"),
+            (safe(file.path), "place"),
+            " was not played: ",
+            words.counted(len(file.errors), "error"),
+        )
     for coverage in report.coverage:
         yield from _coverage(coverage, width)
     if report.untested:
@@ -160,8 +167,12 @@ def _rows(text: str, first: int, others: int) -> Sequence[str]:
 def _summary(report: Report) -> Line:
     failed, total = len(report.failed), len(report.outcomes)
     took = f"{report.seconds:.2f} s" if report.seconds >= _SLOW_SECONDS else f"{report.seconds * 1000:.0f} ms"
-    broken = f", {words.counted(len(report.broken), 'file')} cannot be read" if report.broken else ""
+    broken = f", {words.counted(len(report.broken), 'file')} not played" if report.broken else ""
     if failed or broken:
-        said = f"{failed} of {words.counted(total, 'test')} failed{broken}"
-        return line(("✗ ", "bad"), (said, "bad"), (f"  {took}", "dim"))
+        said = (
+            f"{failed} of {words.counted(total, 'test')} failed"
+            if failed
+            else f"{words.counted(total, 'test')} passed"
+        )
+        return line(("✗ ", "bad"), (f"{said}{broken}", "bad"), (f"  {took}", "dim"))
     return line(("✓ ", "good"), (f"{words.counted(total, 'test')} passed", "good"), (f"  {took}", "dim"))
