@@ -51,6 +51,7 @@ PROMISES: Mapping[str, Promise] = {
             "tests/core/test_outstanding.py",
             "tests/engines/test_recovery.py",
             "tests/store/test_owners.py",
+            "tests/store/test_claims.py",
         ),
     ),
     "P3": Promise(

@@ -156,7 +156,7 @@ BUGS: tuple[Bug, ...] = (
             "UPDATE runs SET owner = ?1 WHERE number = ?2 AND owner IS ?3;",
             "UPDATE runs SET owner = ?1 WHERE number = ?2 AND (owner IS ?3 OR 1);",
         ),
-        noticed_by=("tests/store/test_owners.py::test_a_run_is_claimed_by_one_of_many_processes",),
+        noticed_by=("tests/store/test_claims.py::test_of_two_that_saw_the_same_dead_owner_one_gets_the_run",),
     ),
     _bug(
         "message-taken-twice",

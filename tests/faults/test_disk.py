@@ -232,3 +232,21 @@ def test_a_damaged_database_is_told_and_not_overwritten(damage: str, tmp_path: P
     assert "tow restore" in ended.stderr
     assert "Traceback" not in ended.stderr + listed.stderr
     assert database.read_bytes() == damaged
+
+
+SLOW_MICROSECONDS = 150_000
+"""How long a sync takes on the slow disk."""
+
+
+def test_a_slow_disk_makes_it_slow_and_nothing_else(tmp_path: Path) -> None:
+    """Two processes on a disk whose every sync takes long wait for each other: nothing fails, nothing is lost, nothing is done twice."""
+    place = Place(tmp_path / "project", w=STEPS)
+    slow = (needed("strace"), "-f", "--seccomp-bpf", "-qq", "-o", str(tmp_path / "log"))
+    inject = ("-e", "trace=fdatasync", "-e", f"inject=fdatasync:delay_enter={SLOW_MICROSECONDS}")
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda _: place.tow("run", "w", "--json", before=(*slow, *inject)), range(2)))
+    kept = [len(place.facts(run)) for run in (1, 2)]
+
+    assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    assert sorted(max(printed_facts(one.stdout)) for one in ended) == sorted(kept)
+    assert sorted((place.folder / "ledger").read_text().split()) == sorted("abcd" * 2)
