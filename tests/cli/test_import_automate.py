@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,34 @@ def test_a_runbook_runs_as_a_checklist_and_then_with_a_step_automated(
     assert (ids.index(third), first) == (2, ids)
     assert second == [step for step in ids if step != third]
     assert "4.0K" in (shown := tow("logs", "2").out) or "var/log" in shown
+    by_hand, by_machine = (history(tow, run, f"look/{third}") for run in ("1", "2"))
+    assert by_hand.paths == by_machine.paths
+    assert (by_hand.asked, by_machine.asked) == (True, False)
+    assert [line.split()[1] for line in tow("ps", "--all", "-w", "full_disk").out.splitlines()[1:]] == [
+        "full_disk"
+    ] * 2
+    assert tow("automate", f"look/{third}", "--manual", "--yes").code == exit_codes.OK
+    assert leaves(project / "workflows" / "full_disk.yaml") == ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What a run remembers, and how it remembers one step."""
+
+    paths: list[str]
+    """Every step that has begun, in order."""
+    asked: bool
+    """Whether a person was asked to do the step."""
+
+
+def history(tow: Tow, run: str, path: str) -> History:
+    """The history of a run, with that of one of its steps, which has ended well."""
+    steps = json.loads(tow("show", run, "--json").out)["steps"]
+    step = next(one for one in steps if one["path"] == path)
+    assert step["status"] == "succeeded"
+    told = tow("show", run, "--step", path).out
+    assert told.splitlines()[0] == f"{path}  succeeded"
+    return History(paths=[one["path"] for one in steps], asked="asks" in told)
 
 
 def leaves(path: Path) -> list[str]:
