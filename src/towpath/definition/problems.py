@@ -154,6 +154,8 @@ _TABLE = (
     _code(607, "duplicate-workflow", "Two workflows of a project have the same name."),
     _code(608, "bad-project", "Parts of the project's file do not fit together."),
     _code(609, "too-few-approvers", "A quorum is larger than the number of people who may approve."),
+    _code(610, "too-often", "Reminders and turns shorter than a minute are taken as a minute.", _WARNING),
+    _code(611, "never-reminded", "The first reminder is due when the time to answer is over.", _WARNING),
     # 7xx: tests of workflows
     _code(701, "impossible-expectation", "A test expects what its workflow cannot do."),
     _code(702, "duplicate-test", "Tests of one file have different names."),

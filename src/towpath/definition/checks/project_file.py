@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 
 from towpath.definition.checks.context import Bench
+from towpath.definition.checks.ladders import check_turns
 from towpath.definition.checks.order import find_cycle
 from towpath.definition.checks.people import unknown_principal
 from towpath.definition.model import Part
@@ -28,6 +29,7 @@ def check_file(bench: Bench, file: ProjectFile) -> None:
         if unknown is not None:
             bench.tell("unknown-principal", unknown[0], path, help=unknown[1])
     _check_groups(bench, file)
+    check_turns(bench, file)
     _check_environments(bench, file)
     _check_providers(bench, file)
     _check_channels(bench, file)

@@ -11,6 +11,7 @@ from towpath.definition.checks import (
     forms,
     ids,
     keys,
+    ladders,
     loops,
     numbers,
     order,
@@ -46,6 +47,7 @@ CHECKS: tuple[Callable[[Context], None], ...] = (
     calls.check_workflow_name,
     calls.check_workflow_calls,
     people.check_people,
+    ladders.check_reminders,
 )
 
 
