@@ -30,12 +30,14 @@ _BOUNDS: Mapping[str, str] = {
     "seconds": "time (--max-seconds)",
     "inputs": "combinations of inputs: give some with -i",
     "outputs": "combinations of a step's outputs",
+    "combinations": "combinations: time limits strike branch by branch",
 }
 
 
 def report_lines(report: Report, *, width: int) -> Iterator[Line]:
     """A whole report."""
-    yield line((report.workflow, "name"), ("  " + safe(report.plan.workflow.title or ""), "dim"))
+    title = safe(report.plan.workflow.title or "")
+    yield clip(line((report.workflow, "name"), (f"  {title}" if title else "", "dim")), width)
     yield from _summary(report, width=width)
     yield ()
     yield line("How a run can end")
@@ -112,8 +114,8 @@ def finding_lines(finding: Finding, *, width: int) -> Iterator[Line]:
     yield line((finding.place, "place"), " ", (f"{finding.kind.number} {finding.kind.name}", "bad"))
     for row in wrap(safe(finding.message), max(width - 2, _STORY_WIDTH_MIN)):
         yield line("  " + row)
-    gutter = f"  {finding.line} | "
-    yield clip(line((gutter, "frame"), safe(finding.excerpt)), width)
+    if finding.line:
+        yield clip(line((f"  {finding.line} | ", "frame"), safe(finding.excerpt)), width)
     if finding.story:
         yield from _labelled("story", _ARROW.join(finding.story), width=width)
     if finding.help:

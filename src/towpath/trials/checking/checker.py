@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from towpath.core import stimuli
 from towpath.core.plan import Plan, Repeatable
@@ -18,8 +18,8 @@ from towpath.trials.checking import judging, reading, samples, stories
 from towpath.trials.checking.exploring import RUN_ID, Bound, Exploration, Search, Start
 from towpath.trials.checking.findings import KINDS, Finding
 from towpath.trials.checking.keys import Kept, Keys
-from towpath.trials.checking.limits import INPUTS_MAX, Limits
-from towpath.trials.checking.places import Places
+from towpath.trials.checking.limits import EXACT_STATES_MAX, INPUTS_MAX, Limits
+from towpath.trials.checking.places import NOWHERE, Places
 from towpath.trials.checking.reduction import Reduction
 from towpath.trials.checking.samples import ABSENT
 from towpath.trials.checking.voters import STRANGER, Voters
@@ -130,27 +130,50 @@ def check(
     voters = Voters(file=file)
     desk = Desk(lambda: file, setting.project.folder)
     starts, are_all = _starts(workflow, asked, options, desk.protections())
-    judge = judging.Judge(
-        plan,
-        asked,
-        voters,
-        cards=setting.cards,
-        window_opens=lambda name: desk.window_opens_at(name, setting.now),
-    )
-    search = Search(
-        plan,
-        World(plan, asked, voters, cards=setting.cards, can_cancel=options.can_cancel),
-        Keys(plan, asked, _kept(plan, file)),
-        starts,
-        limits=options.limits,
-        watcher=judge,
-        reduction=None if options.limits.keeps_graph else Reduction(plan, can_cancel=options.can_cancel),
-    )
-    judge.exploration = search.found
-    found = search.explore()
+
+    def explore(limits: Limits, *, is_loose: bool) -> tuple[judging.Judge, Exploration]:
+        judge = judging.Judge(
+            plan,
+            asked,
+            voters,
+            cards=setting.cards,
+            window_opens=lambda name: desk.window_opens_at(name, setting.now),
+            own=loaded.workflow.check,
+        )
+        reduction = Reduction(plan, can_cancel=options.can_cancel, is_loose=is_loose)
+        search = Search(
+            plan,
+            World(plan, asked, voters, cards=setting.cards, can_cancel=options.can_cancel),
+            Keys(plan, asked, _kept(plan, file)),
+            starts,
+            limits=limits,
+            watcher=judge,
+            reduction=None if limits.keeps_graph else reduction,
+        )
+        judge.exploration = search.found
+        return judge, search.explore()
+
+    judge, found = _explored(explore, options.limits)
     if not are_all:
         found.bounds.append("inputs")
     return _report(loaded, plan, asked, judge, found)
+
+
+def _explored(
+    explore: Callable[..., tuple[judging.Judge, Exploration]], limits: Limits
+) -> tuple[judging.Judge, Exploration]:
+    """A whole search; where there are too many combinations of branches, one that tries fewer of them."""
+    is_small = limits.states_max <= EXACT_STATES_MAX or limits.keeps_graph
+    first = limits if is_small else replace(limits, states_max=EXACT_STATES_MAX)
+    judge, found = explore(first, is_loose=False)
+    if is_small or "states" not in found.bounds:
+        return judge, found
+    rest = replace(limits, seconds_max=max(0.0, limits.seconds_max - found.seconds))
+    spent = found.seconds
+    judge, found = explore(rest, is_loose=True)
+    found.bounds.insert(0, "combinations")
+    found.seconds += spent
+    return judge, found
 
 
 def _with_laws(workflow: model.Workflow, options: Options) -> model.Workflow:
@@ -279,7 +302,9 @@ def _report(
 
 def _finding(loaded: loader.Loaded, plan: Plan, places: Places, proof: judging.Proof) -> Finding:
     kind = KINDS[proof.name]
-    spot = (places.value if proof.is_value else places.of)(proof.owner, *proof.keys)
+    is_outside = proof.is_value and not proof.keys
+    find = places.value if proof.is_value else places.of
+    spot = NOWHERE if is_outside else find(proof.owner, *proof.keys)
     told = stories.tell(plan, proof.story) if proof.story is not None else ()
     return Finding(
         kind=kind,

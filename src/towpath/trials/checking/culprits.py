@@ -27,6 +27,8 @@ class Culprit:
     source: Source | None
     absent: tuple[str, str] | None = None
     """What it reads that is not there, and why it is not."""
+    is_wished: bool = False
+    """Whether it is not there because a person passed over the step: that is their own doing."""
     references: tuple[tuple[str, ...], ...] = ()
 
 
@@ -72,7 +74,16 @@ def _of(plan: Plan, run: Run, path: Path, source: Source) -> Culprit:
     expression = expressions.compile_expression(source.text, names=expressions.DYNAMIC)
     references = tuple(one.path for one in expression.references)
     absent = next((found for one in references if (found := _absent(plan, run, path, one))), None)
-    return Culprit(source=source, absent=absent, references=references)
+    is_wished = any(_was_skipped(plan, run, path, one) for one in references)
+    return Culprit(source=source, absent=absent, is_wished=is_wished, references=references)
+
+
+def _was_skipped(plan: Plan, run: Run, path: Path, reference: tuple[str, ...]) -> bool:
+    """Whether a person skipped the step that a reference reads."""
+    planned = plan.by_id.get(reference[1]) if reference[:1] == ("steps",) and len(reference) > 1 else None
+    target = dynamic_path(run, path, planned) if planned is not None else None
+    node = run.nodes.get(target) if target is not None else None
+    return node is not None and node.settled and node.reason == "skipped"
 
 
 _WHY = {

@@ -22,11 +22,11 @@ from towpath.core.stimuli import AnyStimulus
 from towpath.errors import ExpressionError, IllegalStimulus, Refused
 from towpath.trials.checking.keys import Keys
 from towpath.trials.checking.limits import Limits
-from towpath.trials.checking.reduction import Reduction, is_in
+from towpath.trials.checking.reduction import Reduction, has_to_be_tried
 from towpath.trials.checking.timers import Timers
 from towpath.trials.checking.world import Move, Situation, World
 
-Bound: TypeAlias = Literal["states", "depth", "seconds", "inputs", "outputs"]
+Bound: TypeAlias = Literal["states", "depth", "seconds", "inputs", "outputs", "combinations"]
 RUN_ID = "run"
 _CLOCK_EVERY = 256
 """States between two looks at the clock."""
@@ -96,6 +96,11 @@ class Exploration:
     def is_complete(self) -> bool:
         """Whether nothing was left out."""
         return not self.bounds
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether everything that any branch can do was seen, if not in every combination with what the others do."""
+        return set(self.bounds) <= {"combinations"}
 
     def story(self, state: int, *more: Taken) -> Story:
         """The story that led to a state, and on by *more* moves."""
@@ -178,7 +183,7 @@ class Search:
                 break
             taken += 1
             self._expand(state, distance)
-        self.found.states = len(self._states)
+        self.found.states = taken
         self.found.seconds = time.monotonic() - began
         if self._world.cut:
             self._bounded("outputs")
@@ -262,11 +267,10 @@ class Search:
     def _next(self, here: Situation) -> Iterator[Taken]:
         branch = self._reduction.branch(here) if self._reduction is not None else None
         for move in self._world.moves(here):
-            if not is_in(move.path, branch):
-                continue
-            taken = make(here, move)
-            if taken is not None:
-                yield taken
+            if branch is None or has_to_be_tried(move, branch):
+                taken = make(here, move)
+                if taken is not None:
+                    yield taken
 
 
 def make(here: Situation, move: Move) -> Taken | None:

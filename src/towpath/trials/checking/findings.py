@@ -161,8 +161,8 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """`file:line:column`."""
-        return f"{self.path}:{self.line}:{self.column}"
+        """`file:line:column`; only the file where the finding is not about one of its lines."""
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
     def as_json(self) -> dict[str, object]:
         """The finding as plain values."""

@@ -61,6 +61,7 @@ class Judge:
         *,
         cards: ActionCards | None = None,
         window_opens: WindowOpens = lambda _: 0,
+        own: model.Laws | None = None,
     ) -> None:
         self._plan = plan
         self._reading = reading
@@ -81,9 +82,11 @@ class Judge:
         self._catching: dict[int, Story] = {}
         self._caught: set[int] = set()
         self._effects: set[int] = set()
-        self._approved: set[str] = set()
-        self._unapproved: dict[str, Proof] = {}
+        self._approved: set[tuple[str, int]] = set()
+        self._unapproved: dict[tuple[str, int], Proof] = {}
         laws = plan.workflow.check
+        self._own_laws = {"never": len(own.never) if own else 0, "always": len(own.always) if own else 0}
+        """How many laws stand in the file; those after them were given for one check."""
         self._never = tuple(values.compile_condition(text) for text in (laws.never if laws else ()))
         self._always = tuple(values.compile_condition(text) for text in (laws.always if laws else ()))
 
@@ -211,16 +214,16 @@ class Judge:
             return
         gates = [node for node in run.nodes.values() if not node.frame and self._is_approval(node)]
         if any(_decision(gate) == "approved" and gate.reason != "unanswered" for gate in gates):
-            self._approved.add(environment)
+            self._approved.add((environment, fact.plan))
             return
         silent = next(
             (gate for gate in gates if gate.reason == "unanswered" and gate.status == "succeeded"), None
         )
         if silent is not None:
             self._tell_silent(state, taken, silent.plan, environment)
-        elif environment not in self._unapproved:
+        elif (environment, fact.plan) not in self._unapproved:
             name = name_of(fact.path)
-            self._unapproved[environment] = Proof(
+            self._unapproved[environment, fact.plan] = Proof(
                 name="unapproved-entry",
                 message=f"`{name}` can run in {environment} without the approval that other runs need",
                 owner=fact.plan,
@@ -402,7 +405,7 @@ class Judge:
         if not is_own_failure(path, error) or (node is not None and node.frame not in ("", "run")):
             return
         found = culprits.find(self._plan, run, path, error)
-        if found is None:
+        if found is None or found.is_wished:
             return
         story = self._story(state, taken)
         where = ".".join(found.source.key) if found.source is not None else "an expression"
@@ -451,7 +454,7 @@ class Judge:
                 name=name,
                 message=f"{key}: `{first_words(law.source)}` {words}",
                 owner=None,
-                keys=("check", key, position),
+                keys=("check", key, position) if position < self._own_laws[key] else (),
                 is_value=True,
                 story=self._story(state, None),
                 tail=(run.status,) if run.has_ended else (),
@@ -463,12 +466,12 @@ class Judge:
 
     def proofs(self, found: Exploration) -> Iterator[Proof]:
         """Everything that was found."""
-        for environment, proof in self._unapproved.items():
-            if environment in self._approved:
+        for (environment, number), proof in self._unapproved.items():
+            if (environment, number) in self._approved:
                 self._tell(("unapproved", environment), proof)
         for planned in self._plan.steps:
             self._check_limits(planned)
-        if found.is_complete and not self._reading.unsure:
+        if found.sees_all and not self._reading.unsure:
             self._check_never(found)
         yield from self._found.values()
 
@@ -690,6 +693,7 @@ def kept_effects(plan: Plan) -> frozenset[int]:
         planned.number
         for planned in plan.steps
         if planned.kind in _WORKING
+        and "~" not in "".join(planned.chain)
         and not any(outer.has_rollback for outer in outwards(planned))
         and not (planned.step is not None and planned.step.idempotent)
     )

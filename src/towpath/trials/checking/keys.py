@@ -34,6 +34,11 @@ class Kept:
     """Approvals whose outcome is kept to the end."""
 
 
+def _is_final(node: Node) -> bool:
+    """Whether a failure is of a kind that decides how the run ends."""
+    return node.error is not None and node.error.kind in NEVER_RETRIED
+
+
 class Keys:
     """Makes the keys of the states of one plan."""
 
@@ -72,6 +77,7 @@ class Keys:
                 entries.append((self._renamed(run, path), entry))
         whole = (
             start,
+            self._standing(run),
             run.state,
             run.end_state if run.has_ended else "",
             run.entered,
@@ -82,6 +88,17 @@ class Keys:
             tuple((kind, name) for kind, name, _ in run.signals),
         )
         return hash((whole, frozenset(self._folded(run, entries))))
+
+    def _standing(self, run: Run) -> Hashable:
+        """Which steps were undone, and which left something behind: what a finding has to know at the end."""
+        effects = self._kept.effects
+        if not effects:
+            return None
+        nodes = run.nodes.values()
+        return (
+            frozenset(node.plan for node in nodes if node.undone),
+            frozenset(node.plan for node in nodes if node.plan in effects and node.status == "succeeded"),
+        )
 
     # Nodes.
 
@@ -100,7 +117,7 @@ class Keys:
             node.undid,
             self._cursor(planned, node),
             node.active,
-            node.failed,
+            node.failed if self._counts_failures(planned, node) else 0,
             self._error(node.error),
             None if node.outputs is None else repr(node.outputs),
             self._items(planned, node),
@@ -112,6 +129,9 @@ class Keys:
             None if node.timeout_at is None else timers.key_of(node.path, "timeout", node.timeout_at),
         )
 
+    def _counts_failures(self, planned: PlanStep, node: Node) -> bool:
+        return not node.frame and node.phase == "body" and planned.kind in ("parallel", "each")
+
     def _tries(self, planned: PlanStep, node: Node) -> int:
         """Whether it is the first attempt or a later one; all later ones lead to the same."""
         if node.plan in self._reading.reads_attempts:
@@ -120,6 +140,8 @@ class Keys:
         return 0 if retry is None or node.frame or retry.attempts == 1 else min(node.tries, 2)
 
     def _cursor(self, planned: PlanStep, node: Node) -> int:
+        if node.phase not in ("body", "rollback"):
+            return 0
         if planned.kind != "repeat" or node.frame or node.phase != "body":
             return node.cursor
         step = planned.step
@@ -147,13 +169,16 @@ class Keys:
             return None
         parts: list[Hashable] = []
         planned = self._plan[node.plan]
-        if planned.has_rollback and (node.started or node.undone):
-            parts.append(("undo", node.started, node.undone))
-        if node.plan in self._kept.effects and node.started and node.status == "succeeded":
-            parts.append("left")
+        if planned.has_rollback and node.started and not node.undone:
+            parts.append("undo")
         if node.plan in self._kept.decisions:
             parts.append(((node.outputs or {}).get("decision"), node.reason == "unanswered"))
-        if node.status == "reset" and node.started:
+        if (
+            node.status == "reset"
+            and node.started
+            and planned.step is not None
+            and planned.step.check is not None
+        ):
             parts.append("reset")
         if self._stands_open(run, node) in ("parallel", "each"):
             parts.append((node.status, node.settled, self._error(node.error)))
@@ -163,8 +188,8 @@ class Keys:
     def _closed_frame(self, run: Run, node: Node) -> Hashable | None:
         if node.frame == "gate":
             return (node.status, bool(node.answers))
-        if node.frame == "item" and node.status != "succeeded" and self._stands_open(run, node):
-            return (node.status, self._error(node.error))
+        if node.frame == "item" and node.status == "failed" and self._stands_open(run, node):
+            return self._error(node.error) if self._tells_kinds or _is_final(node) else None
         return None
 
     def _stands_open(self, run: Run, node: Node) -> str:

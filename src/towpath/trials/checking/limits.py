@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 STATES_MAX = 100_000
 """States that are looked at."""
+EXACT_STATES_MAX = 10_000
+"""States after which a search lets time limits strike branch by branch, and no longer at every combination."""
 DEPTH_MAX = 2_000
 """Moves in one story."""
 SECONDS_MAX = 120.0

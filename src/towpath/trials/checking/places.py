@@ -19,6 +19,10 @@ class Spot(NamedTuple):
     excerpt: str
 
 
+NOWHERE = Spot(0, 0, "")
+"""What does not stand in the file."""
+
+
 class Places:
     """Finds the lines of steps and of their keys."""
 

@@ -5,6 +5,9 @@ Where several things run at once, every order of what they do would have to be t
 until it has ended, and only then those of the next. That is sound only while nothing from outside can strike in between, so nothing is
 left out while a sibling's failure would stop the others, while a time limit around them runs, while they wait for the same event, or while
 a law looks at states on the way.
+
+A *loose* reduction lets time limits, and a cancel, strike at every state of each branch, but not at every combination of the states of
+several. It is for workflows with too many combinations, and is told.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from towpath.core.evolve import parent_path
 from towpath.core.plan import Plan, PlanStep
 from towpath.core.run import Node, Path, Run, is_within
 from towpath.definition import model
-from towpath.trials.checking.world import Situation
+from towpath.trials.checking.world import Move, Situation
 
 _LOUD_WAITS = (model.WaitEvent, model.WaitSignal, model.WaitWindow)
 
@@ -21,11 +24,12 @@ _LOUD_WAITS = (model.WaitEvent, model.WaitSignal, model.WaitWindow)
 class Reduction:
     """Chooses the branch of which alone the moves are tried."""
 
-    def __init__(self, plan: Plan, *, can_cancel: bool) -> None:
+    def __init__(self, plan: Plan, *, can_cancel: bool, is_loose: bool = False) -> None:
         laws = plan.workflow.check
         self._plan = plan
+        self._is_loose = is_loose
         self._is_possible = not (
-            can_cancel
+            (can_cancel and not is_loose)
             or (laws is not None and laws.never)
             or any(_can_be_noticed(planned) for planned in plan.steps)
         )
@@ -60,7 +64,7 @@ class Reduction:
         """Whether something at *node* may strike what runs below it."""
         if run.stop_reason(node.path) is not None or node.phase != "body":
             return False
-        if node.timeout_at is not None:
+        if node.timeout_at is not None and not self._is_loose:
             return True
         return node.active > 1 and self._is_parallel(node) and self._siblings_notice(node)
 
@@ -90,6 +94,9 @@ def _around(planned: PlanStep) -> list[PlanStep]:
     return found
 
 
-def is_in(path: Path, branch: Path | None) -> bool:
-    """Whether a move at *path* has to be tried."""
-    return branch is None or is_within(path, branch)
+_STRIKES = frozenset({"timeout", "cancel"})
+
+
+def has_to_be_tried(move: Move, branch: Path) -> bool:
+    """Whether a move is one of *branch*, or strikes it from outside."""
+    return is_within(move.path, branch) or (move.verb in _STRIKES and is_within(branch, move.path))

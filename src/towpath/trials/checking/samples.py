@@ -228,12 +228,9 @@ def _is_like(value: Json, found: Sequence[Json], shape: Shape) -> bool:
     if isinstance(value, str) and isinstance(found[0], str):
         return not (shape.equals or shape.holds or shape.sizes)
     if isinstance(value, list) and isinstance(found[0], list):
-        return (
-            bool(value)
-            and bool(found[0])
-            and shape.item is None
-            and not (shape.equals or shape.holds or shape.sizes)
-        )
+        is_plain = shape.item is None or not (shape.item.decides or _decides_inside(shape.item))
+        is_asked = shape.equals or shape.holds or shape.sizes
+        return bool(value) and bool(found[0]) and is_plain and not is_asked
     return False
 
 

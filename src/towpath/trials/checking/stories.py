@@ -203,6 +203,8 @@ def name_of(path: Path) -> str:
     if not tilde:
         return _short(path)
     name, slash, rest = handler.partition("/")
+    if not owner and (not slash or _short(rest).isdigit()):
+        return name
     whose = _short(owner) if owner else "the run"
     if not slash:
         return f"the {name.replace('_', ' ')} of {whose}"

@@ -7,6 +7,7 @@ choices, or nothing; a timer fires when no other has to fire before; what is wai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -440,8 +441,8 @@ def value_text(value: Json) -> str:
             return str(value).lower()
         case None:
             return "null"
-        case str():
-            text = f'"{value}"'
         case _:
-            text = str(value)
+            text = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, list | tuple | dict) and len(text) > VALUE_CHARS_MAX:
+        return f"{len(value)} items"
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[: VALUE_CHARS_MAX - 1]}…"
