@@ -122,3 +122,32 @@ def test_the_inbox_lives_on_a_terminal(
     terminal.type("C-c")
     terminal.type("clear; echo over $((6 * 7))", "Enter")
     terminal.until("over 42")
+
+
+def test_whoever_sits_at_the_terminal_of_a_run_is_told_there(
+    project: Path, terminal: Terminal, write: Write, tow: Tow
+) -> None:
+    """Asked while other steps still run, and decided by somebody else: both are told once, above the tree; what others are asked is not."""
+    write(
+        "beside",
+        """
+        steps:
+          - id: both
+            parallel:
+              - {id: slow, run: "while [ ! -e go_on ]; do sleep 0.05; done"}
+              - {id: mine, approve: Go on?, who: ["user:ada", "user:ben"], four_eyes: false}
+              - {id: theirs, task: Write it up, assign: ["user:ben"]}
+        """,
+    )
+    terminal.type(f"clear; {TOW} run beside", "Enter")
+    terminal.until("» Approval wanted: beside #1, both/mine")
+    terminal.until("  you are asked by name")
+
+    tow("approve", "1", "mine", "--as", "ben", "-m", "looks good")
+    terminal.until("» Approved by ben: beside #1, both/mine")
+    terminal.until("  “looks good”")
+    tow("done", "1", "theirs", "--as", "ben")
+    (project / "go_on").touch()
+    rows = terminal.until("next  tow show 1")
+
+    assert sum("»" in row for row in rows) == 2
