@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "bugs")]
 
 from bug_list import BUGS  # noqa: E402 - it stands among the tests
 
-from promises import PROMISES, Promise, shown_by  # noqa: E402 - as above
+from promises import PROMISES, Promise, is_meant, shown_by  # noqa: E402 - as above
 
 PAGE = ROOT / "docs" / "explain" / "promises.md"
 FIGURES = ROOT / "docs" / "promises.json"
@@ -47,7 +47,8 @@ REPEAT = """## How to repeat it
 
 def main() -> int:
     """Writes the page where it changed; 1 where a test or a mistake of the table is wrong."""
-    figures = json.loads(FIGURES.read_text(encoding="utf-8"))
+    figures = without_the_gone(json.loads(FIGURES.read_text(encoding="utf-8")))
+    FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     text = page(figures)
     if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
         PAGE.write_text(text, encoding="utf-8")
@@ -66,18 +67,37 @@ def page(figures: Mapping[str, Any]) -> str:
 
 
 def rows_of(promise: str, figures: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The figures of the tests that show a promise, by name."""
-    return {name: row for name, row in sorted(figures["tests"].items()) if promise in shown_by(name)}
+    """The figures of what shows a promise, by entry of the table; a file's are those of all its tests together."""
+    found = {}
+    for entry in PROMISES[promise].tests:
+        ran = [row for name, row in figures["tests"].items() if is_meant(name, entry)]
+        if ran:
+            latest = max(ran, key=lambda row: row["day"])
+            figure = {key: sum(row[key] for row in ran) for key in ("tests", "cases", "failed")}
+            tiers = "/".join(sorted({row["tier"] for row in ran}))
+            found[entry] = {**figure, "tier": tiers, "day": latest["day"], "commit": latest["commit"]}
+    return found
 
 
 def not_run(promise: str, figures: Mapping[str, Any]) -> list[str]:
     """The entries of the table of which no test has run."""
     ran = rows_of(promise, figures)
-    return [
-        entry
-        for entry in PROMISES[promise].tests
-        if not any(name == entry or name.startswith((f"{entry}::", f"{entry}/")) for name in ran)
-    ]
+    return [entry for entry in PROMISES[promise].tests if entry not in ran]
+
+
+def without_the_gone(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures without those of tests and mistakes that are not there any more."""
+    texts: dict[str, str] = {}
+
+    def is_there(name: str) -> bool:
+        file, _, function = name.partition("::")
+        if file not in texts:
+            texts[file] = (ROOT / file).read_text(encoding="utf-8") if (ROOT / file).exists() else ""
+        return f"def {function.rpartition('::')[2]}(" in texts[file] and bool(shown_by(name))
+
+    tests = {name: row for name, row in figures["tests"].items() if is_there(name)}
+    known = {bug.id for bug in BUGS}
+    return {"tests": tests, "bugs": {name: row for name, row in figures["bugs"].items() if name in known}}
 
 
 def verdict(promise: str, figures: Mapping[str, Any]) -> tuple[str, str]:
@@ -124,12 +144,15 @@ def _shown(name: str, promise: Promise, figures: Mapping[str, Any]) -> Iterator[
     rows = rows_of(name, figures)
     if not promise.tests:
         return
-    lines = ["| shown by | cases | failed | tier | day | commit |", "| --- | ---: | ---: | --- | --- | --- |"]
-    lines += [
-        f"| `{test}` | {row['cases']:,} | {row['failed']} | {row['tier']} | {row['day']} | `{row['commit']}` |"
-        for test, row in rows.items()
+    lines = [
+        "| shown by | tests | cases | failed | tier | day | commit |",
+        "| --- | ---: | ---: | ---: | --- | --- | --- |",
     ]
-    lines += [f"| `{entry}` | 0 | | has not run | | |" for entry in not_run(name, figures)]
+    lines += [
+        f"| `{entry}` | {row['tests']:,} | {row['cases']:,} | {row['failed']} | {row['tier']} | {row['day']} | `{row['commit']}` |"
+        for entry, row in rows.items()
+    ]
+    lines += [f"| `{entry}` | | 0 | | has not run | | |" for entry in not_run(name, figures)]
     yield "\n".join(lines)
     known = [bug for bug in BUGS if bug.promise == name]
     if known:

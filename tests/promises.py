@@ -207,9 +207,10 @@ PROMISES: Mapping[str, Promise] = {
 def shown_by(test: str) -> tuple[str, ...]:
     """The promises that a test shows, named by file and function."""
     return tuple(
-        promise for promise, said in PROMISES.items() if any(_is_meant(test, entry) for entry in said.tests)
+        promise for promise, said in PROMISES.items() if any(is_meant(test, entry) for entry in said.tests)
     )
 
 
-def _is_meant(test: str, entry: str) -> bool:
+def is_meant(test: str, entry: str) -> bool:
+    """Whether an entry of the table names a test, by itself or with its file."""
     return test == entry or test.startswith((f"{entry}::", f"{entry}/"))
