@@ -16,7 +16,7 @@ from typing import Any, Literal
 from towpath.definition import projects, shape
 from towpath.definition.problems import Problem, errors_of, in_order, make_problem
 from towpath.definition.source import Source, read_bytes
-from towpath.trials.testing import checking
+from towpath.trials.testing import checks
 from towpath.trials.testing.bench import Bench
 from towpath.trials.testing.files import START, Case, Expect, Script, Sequel, TestFile, parse_instant
 from towpath.trials.testing.world import MICROS, STARTER, Setting
@@ -114,7 +114,7 @@ def load(file: Path, bench: Bench, *, path: str | None = None) -> LoadedFile:
     problems = [*source.problems, *shaped.problems]
     tests: tuple[LoadedTest, ...] = ()
     if shaped.value is not None:
-        problems.extend(checking.check(source, shaped, bench))
+        problems.extend(checks.check(source, shaped, bench))
         if not errors_of(problems):
             tests = tuple(_tests(source, shaped.value))
     return LoadedFile(path=source.path, file=file, tests=tests, problems=in_order(problems))
