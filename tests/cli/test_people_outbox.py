@@ -156,7 +156,7 @@ def test_who_was_told_what(gate: Path, tow: Tow, spawn: Spawn, port: int) -> Non
         3,
     ]
     shown = tow("show", "1").out
-    assert "decided by dora: approved (looks good)" in shown
+    assert "dora: approved — looks good" in shown
     assert shown.count("✓ hook ") == 3
 
 

@@ -95,8 +95,13 @@ def _past(history: History, told: Mapping[Key, Sequence[SendingRow]]) -> Iterato
     for each in history.told:
         text = f"{each.kind} {each.number}: told {safe(', '.join(each.to))}"
         yield _Row(at=each.at, text=text, key=(each.kind, each.number))
+    over = None
+    if history.ended_at is not None:
+        over = ("decided", 0) if ("decided", 0) in told else ("withdrawn", 0)
+    is_one = len(history.decided_by) == 1
     for answer in history.answers:
-        yield _Row(at=answer.at, text=answer_text(answer))
+        key = over if is_one and answer is history.decided_by[0] else None
+        yield _Row(at=answer.at, text=answer_text(answer), key=key)
     for by, at, text in history.comments:
         yield _Row(at=at, text=f"{who(by)}: {first_line(text)}")
     handed_over = 0
@@ -104,9 +109,8 @@ def _past(history: History, told: Mapping[Key, Sequence[SendingRow]]) -> Iterato
         is_hand_over = decided.HANDED_OVER in text
         handed_over += is_hand_over
         yield _Row(at=at, text=safe(text), key=("handed_over", handed_over) if is_hand_over else None)
-    if history.ended_at is not None:
-        key = ("decided", 0) if ("decided", 0) in told else ("withdrawn", 0)
-        yield _Row(at=history.ended_at, text=safe(history.sentence()), key=key)
+    if history.ended_at is not None and not is_one:
+        yield _Row(at=history.ended_at, text=safe(history.sentence()), key=over)
     for key, rows in told.items():
         if key[0] == "voided":
             yield _Row(at=rows[0].at, text="told that it is asked again", key=key)

@@ -93,7 +93,8 @@ def _verb(row: RunRow) -> tuple[Span, ...]:
 
 def _owner_note(row: RunRow, owners: Mapping[OwnerId, OwnerRow]) -> Line:
     owner = owners.get(row.owner) if row.owner is not None else None
-    return line((f"process {owner.pid}", "dim")) if owner is not None else ()
+    process: Line = line((f"process {owner.pid}", "dim")) if owner is not None else ()
+    return (*process, *_verb(row))
 
 
 def owner_text(row: RunRow, owner: OwnerRow | None, *, now: Microseconds) -> Line:
