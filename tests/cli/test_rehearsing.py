@@ -127,6 +127,31 @@ def test_a_plan_of_another_definition_is_refused(tow: Tow, write: Write) -> None
     assert "files has changed since it was rehearsed" in refused.err
 
 
+def test_the_data_folder_is_left_alone(tow: Tow, write: Write, project: Path) -> None:
+    """Where there is a journal already, a rehearsal opens, changes and adds nothing in it; where there is none, none is made."""
+    write(
+        "quiet", "steps: [{run: 'true', env: {X: '${{ secrets.nobody_has_it }}'}, rehearse: 'echo \"$X\"'}]"
+    )
+    without = tow("run", "quiet", "--dry-run")
+    made = (project / ".towpath").exists()
+    write("files", FILES)
+    tow("run", "files")
+    before = _picture(project / ".towpath")
+    tow("run", "files", "--dry-run", "--save", "plan.json")
+
+    assert "would fail as things are now" in without.out
+    assert not made
+    assert _picture(project / ".towpath") == before
+
+
+def _picture(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 WRONG = [
     (("run", "files", "--save", "p.json"), exit_codes.USAGE, "go with --dry-run"),
     (("run", "files", "--no-reads"), exit_codes.USAGE, "go with --dry-run"),

@@ -13,6 +13,7 @@ from towpath.cli import exit_codes
 from towpath.cli.views import facts, summary
 from towpath.cli.views.lines import Line, Role, cells, clip, line, safe, wrap
 from towpath.engines.rehearsing import MEANINGS, RehearsedRun, Row, digest_of, rows_of, sum_of, telling
+from towpath.errors import Refused
 from towpath.trials import rehearsing
 
 if TYPE_CHECKING:
@@ -69,7 +70,17 @@ def read_plan(path: Path) -> rehearsing.SavedPlan:
 def hold_to(session: Session, request: StartRequest, plan: rehearsing.SavedPlan) -> None:
     """Rehearses again, and raises Refused where something else would happen than the plan says."""
     plan.check_definition(request.definition.digest)
-    plan.check(_found(session, request, looks=plan.looked))
+    difference = plan.difference(_found(session, request, looks=plan.looked))
+    if difference:
+        session.err.show(*(clip(line((safe(row), _diff_role(row))), session.err.width) for row in difference))
+        raise Refused(
+            "the plan is out of date: something else would happen now",
+            help="rehearse it again, and save a new plan",
+        )
+
+
+def _diff_role(row: str) -> Role:
+    return "good" if row.startswith("+") else "bad" if row.startswith("-") else "dim"
 
 
 def _found(session: Session, request: StartRequest, *, looks: bool) -> RehearsedRun:

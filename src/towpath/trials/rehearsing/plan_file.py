@@ -6,6 +6,7 @@ again; when anything would happen otherwise now, nothing is started. It holds no
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import tempfile
@@ -22,6 +23,7 @@ from towpath.trials.rehearsing.told import as_json
 
 PLAN_VERSION: Final = 1
 PLAN_BYTES_MAX: Final = 16 * 1024 * 1024
+DIFFERENCE_LINES_MAX: Final = 40
 _MODE: Final = 0o600
 """A plan shows what files hold."""
 
@@ -46,28 +48,15 @@ class SavedPlan:
                 help="rehearse it again, and save a new plan",
             )
 
-    def check(self, now: RehearsedRun) -> None:
-        """Raises Refused when something would happen now that the plan does not say."""
+    def difference(self, now: RehearsedRun) -> tuple[str, ...]:
+        """What would happen otherwise now, as the lines of a diff; empty when the plan still holds."""
         if digest_of(now) == self.digest:
-            return
-        raise Refused(
-            "the plan is out of date: something else would happen now\n"
-            + "\n".join(_difference(self.text, text_of(now))),
-            help="rehearse it again, and save a new plan",
-        )
-
-
-DIFFERENCE_LINES_MAX: Final = 40
-
-
-def _difference(before: str, after: str) -> list[str]:
-    import difflib
-
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))[2:]
-    more = len(lines) - DIFFERENCE_LINES_MAX
-    return [f"  {row}" for row in lines[:DIFFERENCE_LINES_MAX]] + (
-        [f"  … {more} more lines"] if more > 0 else []
-    )
+            return ()
+        before, after = self.text.splitlines(), text_of(now).splitlines()
+        lines = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
+        more = len(lines) - DIFFERENCE_LINES_MAX
+        rest = [f"… {more} more lines"] if more > 0 else []
+        return (*lines[:DIFFERENCE_LINES_MAX], *rest) or ("(in what is not shown)",)
 
 
 def save(path: Path, rehearsed: RehearsedRun, *, workflow: str) -> None:
