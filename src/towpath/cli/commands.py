@@ -82,6 +82,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Listen",
         _entries(
+            events="What arrived from outside, and which runs it started",
             trigger="Try out what starts workflows, and what schedules start next",
         ),
     ),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from towpath.cli import exit_codes, parameters
+from towpath.cli.deliveries import body_of, headers_of
 from towpath.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from towpath.triggers.payloads import Source
     from towpath.triggers.receiving import Received
 
-STDIN = "-"
 NEXT_DEFAULT = 5
 NEXT_MAX = 1_000
 VALUE_CHARS_MAX = 300
@@ -78,8 +76,7 @@ def test(
     app = session.app(parameters.start_of(workflow))
     loaded = app.find(workflow)
     listener = app.listening.listener(loaded)
-    given = _headers(headers)
-    body = sys.stdin.buffer.read() if event == STDIN else _bytes(Path(event))
+    given, body = headers_of(headers), body_of(event)
     received = _received(app, listener, body, source=source, headers=given, path=path)
     verdicts = [_judged(loaded, one) for one in matching.ask(received.event, received.reading, listener)]
     if as_json:
@@ -225,25 +222,6 @@ def _verdict_lines(verdict: Verdict, column: int, *, width: int) -> Iterator[Lin
     for name, value in verdict.wanted.inputs.items():
         shown = json.dumps(value, ensure_ascii=False)[:VALUE_CHARS_MAX]
         yield clip(line(" " * (column + 8), (name, "name"), f" = {safe(shown)}"), width)
-
-
-def _headers(words: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for word in words:
-        name, sign, value = word.partition("=") if "=" in word.partition(":")[0] else word.partition(":")
-        if not sign or not name.strip():
-            raise click.UsageError(f"--header takes NAME=VALUE, not {word!r}")
-        found[name.strip().lower()] = value.strip()
-    return found
-
-
-def _bytes(path: Path) -> bytes:
-    from towpath.errors import Refused
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}") from None
 
 
 # --- tow trigger next ------------------------------------------------------------------------------------------
