@@ -40,7 +40,7 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             """Answers."""
             methods.append(self.command)
-            self.send_response(200)
+            self.send_response(503 if self.path == "/down" else 200)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             if self.command != "HEAD":
@@ -159,6 +159,36 @@ steps:
     assert server.methods == ["GET"]
     assert (asked.effect, used.happens, used.values["with"]) == ("nothing", "yes", {"message": 200})
     assert (sent.effect, [change.verb for change in sent.changes]) == ("changes", ["send"])
+
+
+ANSWERS = [
+    ("/", "", "nothing"),
+    ("/down", "", "fails"),
+    ("/down", "success_when: outputs.status == 503", "nothing"),
+    ("/", "success_when: outputs.status == 503", "fails"),
+    ("/", "success_when: outputs.json.ok", "nothing"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "rule", "effect"), ANSWERS, ids=[f"{path} {rule}" for path, rule, _ in ANSWERS]
+)
+def test_an_answer_is_judged_as_in_a_run(
+    path: str, rule: str, effect: str, project: Path, server: Server
+) -> None:
+    """What was really asked succeeds or fails by the status and by `success_when`, as the step itself would."""
+    (project / "workflows" / "judged.yaml").write_text(
+        f"""
+name: judged
+steps:
+  - id: asked
+    uses: http.request
+    with: {{url: "http://127.0.0.1:{server.port}{path}"}}
+    {rule}
+"""
+    )
+
+    assert [one.effect for one in rehearsed(project, "judged").steps] == [effect]
 
 
 LOCAL = """
