@@ -362,6 +362,17 @@ async def test_a_rehearsal_shows_the_difference(place: Path) -> None:
     assert "-key" not in closed.changes[0].detail
 
 
+async def test_the_rehearsal_of_a_copy_shows_the_difference(place: Path) -> None:
+    """A copy over a file tells what the file would lose and get; of one that is not for everybody only that it differs."""
+    (place / "other.txt").write_text("other\n")
+    shown = await rehearse(place, "file.copy", source="other.txt", target="hello.txt", overwrite=True)
+    hidden = await rehearse(place, "file.copy", source="key", target="hello.txt", overwrite=True)
+
+    assert "-hello\n+other" in shown.changes[0].detail
+    assert "not shown" in hidden.changes[0].detail
+    assert "+key" not in hidden.changes[0].detail
+
+
 async def test_a_link_is_never_missing_while_it_is_switched(place: Path) -> None:
     """A reader that looks all the time finds the link to one of the two, always."""
     seen: set[str | None] = set()

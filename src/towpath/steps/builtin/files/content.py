@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import difflib
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from towpath.steps.builtin.blocking import Stop, beside_the_loop
+from towpath.steps.builtin.files import differences
 from towpath.steps.builtin.files.places import (
     Kind,
     Mode,
@@ -40,8 +40,6 @@ __all__ = ["checksum", "find", "read", "state", "template", "write"]
 READ_BYTES_MAX: Final = 1024 * 1024
 """How much `file.read` takes in when nothing else is said; outputs are kept with the run for ever."""
 TEMPLATE_BYTES_MAX: Final = 4 * 1024 * 1024
-DIFF_LINES_MAX: Final = 200
-DIFF_BYTES_MAX: Final = 256 * 1024
 FOUND_MAX: Final = 10_000
 
 MakeFolders = Annotated[bool, "Make the folders above it when they are missing"]
@@ -75,7 +73,7 @@ class Wanted:
         target = self.real_path()
         kind = kind_of(target)
         if kind == Kind.NOTHING:
-            return Change(verb="create", target=str(self.path), detail=_diff(b"", self.content))
+            return Change(verb="create", target=str(self.path), detail=differences.between(b"", self.content))
         if kind != Kind.FILE:
             raise ActionFailed(f"{self.path} is a {kind}, not a file.", kind="conflict")
         before = target.read_bytes() if target.stat().st_size == len(self.content) else None
@@ -84,10 +82,10 @@ class Wanted:
         if before == self.content and is_mode_right:
             return None
         detail = "" if is_mode_right else f"mode {mode:04o} → {self.mode:04o}\n"
-        if before != self.content and not target.stat().st_mode & stat.S_IROTH:
-            detail += "the content changes (not shown, for not everybody may read the file)"
+        if before != self.content and not differences.may_be_shown(target):
+            detail += differences.HIDDEN
         elif before != self.content:
-            detail += _diff(_start_of(target), self.content)
+            detail += differences.between(differences.start_of(target), self.content)
         return Change(verb="change", target=str(self.path), detail=detail)
 
     def real_path(self) -> Path:
@@ -129,24 +127,6 @@ class Wanted:
 
 def _plain(outputs: WriteOutputs) -> Mapping[str, object]:
     return {name: getattr(outputs, name) for name in outputs.__slots__}
-
-
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(DIFF_BYTES_MAX + 1)
-
-
-def _diff(before: bytes, after: bytes) -> str:
-    """The difference as people read it; bounded."""
-    if len(before) > DIFF_BYTES_MAX or len(after) > DIFF_BYTES_MAX:
-        return f"the content becomes {len(after)} bytes (too long to compare)"
-    try:
-        old, new = before.decode().splitlines(), after.decode().splitlines()
-    except UnicodeDecodeError:
-        return f"the content becomes {len(after)} bytes (not text)"
-    lines = list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
-    more = [f"… and {len(lines) - DIFF_LINES_MAX} lines more"] if len(lines) > DIFF_LINES_MAX else []
-    return "\n".join(lines[:DIFF_LINES_MAX] + more)
 
 
 def _wanted_write(

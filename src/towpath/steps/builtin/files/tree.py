@@ -13,11 +13,12 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from towpath.steps.builtin.blocking import Stop, beside_the_loop
+from towpath.steps.builtin.files import differences
 from towpath.steps.builtin.files.places import (
     NEW_FOLDER_MODE,
     Kind,
@@ -105,7 +106,11 @@ class _Copy:
             change = self.plan(stop)
             if change is not None:
                 check_folder(self.target, make_folders=self.make_folders)
-            return _told(change, self.target, "copies")
+            rehearsal = _told(change, self.target, "copies")
+            if change is None or change.verb == "create" or kind_of(self.source) != Kind.FILE:
+                return rehearsal
+            detail = f"{change.detail}\n{differences.between_files(self.target, self.source)}"
+            return replace(rehearsal, changes=(replace(change, detail=detail),))
 
 
 @action("file.copy", idempotent=True, effects="files")
