@@ -121,8 +121,11 @@ def _check_environment(world: World, environment: str) -> None:
     inside = [t for t in world.tracked.values() if t.is_open and environment in t.run.entered]
     in_order = sorted(t.number for t in inside if not t.run.break_glass)
     assert len(in_order) <= places.max, f"{in_order} are in {environment!r} with {places.max} places"
-    taken = world.disk.tables.reader.places_taken(environment)
-    assert list(taken) == in_order, f"{environment!r}: the store counts {taken}, the journal {in_order}"
+    taken = world.disk.tables.reader.places_taken(
+        environment
+    )  # a place is taken a moment before the run goes in
+    assert set(in_order) <= set(taken), f"{environment!r}: the store counts {taken}, the journal {in_order}"
+    assert len(taken) <= places.max, f"{environment!r}: the store has given {taken} its {places.max} places"
 
 
 # ---- whenever one looks -----------------------------------------------------------------------------------------------

@@ -12,13 +12,16 @@ from unittest import mock
 
 from simulation.system.machine import Machine
 from towpath.core.run import Micros
-from towpath.engines.embedded import attempts, recovery
+from towpath.engines.embedded import attempts, mailroom, recovery
 from towpath.engines.embedded import loop as engine_loop
 from towpath.people import outbox
 from towpath.store import memory
 
 LOOKS_FOR_OTHERS_SECONDS: Final = 6 * 3_600.0
 """How often a process looks for notices that others have left: seldom, as each look costs and days pass quickly."""
+
+LOOKS_FOR_QUEUES: Final = 2
+"""Every how many looks a process looks at its queues: more often than it does, as it looks only when there may be something new."""
 
 
 @contextlib.contextmanager
@@ -44,6 +47,7 @@ def determined(
                 recovery, "time", SimpleNamespace(monotonic=lambda: machine.now / 1_000_000), create=True
             ),
             mock.patch.object(engine_loop, "RESIDENT_WAITING_MAX", resident_max),
+            mock.patch.object(mailroom, "_LOOKS_FOR_QUEUES", LOOKS_FOR_QUEUES),
             mock.patch.object(memory, "_now", time),
             mock.patch.object(outbox, "LOOK_AGAIN_SECONDS", LOOKS_FOR_OTHERS_SECONDS),
         ):

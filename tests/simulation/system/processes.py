@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from simulation.system import catalogue
+from simulation.system.determinism import LOOKS_FOR_QUEUES
 from simulation.system.dice import Dice
 from simulation.system.disk import Disk, ProcessStore
 from simulation.system.machine import SECOND, Machine, ProcessClock, ProcessLoop
@@ -25,7 +26,7 @@ from towpath.people.desk import Desk
 from towpath.people.outbox import Outbox
 from towpath.store.contract import OwnerId
 
-LOOKS_FOR_QUEUES: Final = 11
+LOOKS_OWED: Final = LOOKS_FOR_QUEUES + 1
 """Looks after which a process has looked at its queues for sure."""
 SEND_SECONDS_MAX: Final = 40.0
 
@@ -88,7 +89,7 @@ class Process:
         self._ledger = ledger
         self._channel = channel
         self._resumes = resumes
-        self._looks_owed = LOOKS_FOR_QUEUES
+        self._looks_owed = LOOKS_OWED
         self._parked: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
         self.desk = _PlayedDesk(scripted, clock)

@@ -18,7 +18,7 @@ from simulation.system.diary import Diary, Saying, StartTold
 from simulation.system.dice import Dice
 from simulation.system.disk import Disk
 from simulation.system.machine import Machine, ProcessClock
-from simulation.system.processes import LOOKS_FOR_QUEUES, MailChannel, Process
+from simulation.system.processes import LOOKS_OWED, MailChannel, Process
 from simulation.system.steps import Ledger, Scripted
 from simulation.system.tracked import Tracked
 from towpath.core import continuing, stimuli
@@ -31,6 +31,7 @@ from towpath.store.contract import Change, Life, NewRun, RunNumber
 RESTART_SECONDS_MAX: Final = 3_600.0
 CALM_ROUNDS_MAX: Final = 300
 """Rounds of putting everything right after which every run has to have ended."""
+LOOK_AGAIN_SECONDS: Final = 1_800.0
 ROUND_SECONDS_MAX: Final = 6 * 3_600.0
 TURNS_MAX: Final = 400_000
 """Callbacks that one world may run; one that goes on for ever is a violation."""
@@ -123,6 +124,7 @@ class World:
     def _go_wrong(self) -> None:
         for slot in range(self.case.slots):
             self._boot(slot)
+        self._look_now_and_then()
         last = 0.0
         for act in self.case.acts:
             last = max(last, act.at)
@@ -138,6 +140,11 @@ class World:
             self._fail(fault)
             for _ in range(Dice(self.case.seed, "between", fault.turn).below(60)):
                 self.machine.turn()
+
+    def _look_now_and_then(self) -> None:
+        """Windows open by themselves, so that processes look for places even where nothing has happened."""
+        self.owners_changed()
+        self.machine.after(LOOK_AGAIN_SECONDS, self._look_now_and_then)
 
     def _turn(self) -> None:
         if not self.machine.turn():
@@ -492,7 +499,7 @@ class World:
         """A process came or went, or took a run over."""
         for process in self.slots:
             if process is not None:
-                process.owe_looks(LOOKS_FOR_QUEUES)
+                process.owe_looks(LOOKS_OWED)
 
     def _is_ordered(self, attempt: Any) -> bool:
         node = self.by_id[attempt.run].run.nodes.get(attempt.path)

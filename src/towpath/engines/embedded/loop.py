@@ -45,8 +45,6 @@ from towpath.store.contract import (
     NewRun,
     OnStarted,
     OwnerId,
-    Place,
-    PlacesFull,
     RunNumber,
     RunRow,
     Slot,
@@ -366,7 +364,6 @@ class EmbeddedEngine:
         *,
         took: tuple[Taken, ...] = (),
         holds: Slot | None = None,
-        enters: Place | None = None,
     ) -> None:
         """Decides at once and has the facts written; *on_settled* hears when they are durable, or why they are not."""
         try:
@@ -384,7 +381,7 @@ class EmbeddedEngine:
             if on_settled is not None:
                 on_settled(BugError(f"run {number} cannot go on: {error!r}"))
             return
-        self._commit(drive, before, decision, on_settled, took=took, holds=holds, enters=enters)
+        self._commit(drive, before, decision, on_settled, took=took, holds=holds)
 
     def _commit(
         self,
@@ -395,7 +392,6 @@ class EmbeddedEngine:
         *,
         took: tuple[Taken, ...],
         holds: Slot | None,
-        enters: Place | None,
     ) -> None:
         facts, run = decision
         drive.run = run
@@ -412,7 +408,7 @@ class EmbeddedEngine:
 
         records = _records(facts, after=before.sequence)
         summary = self._changed_summary(drive, before, decision)
-        change = Change(drive.number, before.sequence, records, summary, took, holds, enters)
+        change = Change(drive.number, before.sequence, records, summary, took, holds)
         self.journal.commit(change, on_durable)
 
     def _changed_summary(self, drive: Drive, before: Run, decision: Decision) -> Summary | None:
@@ -431,7 +427,7 @@ class EmbeddedEngine:
         """Nothing of the decision is true: the run is as it was, or the journal has the last word on it."""
         if self.journal.stopped is not None:
             self._fail(self.journal.stopped)
-        elif isinstance(error, SlotsFull | PlacesFull) and drive.run is after:
+        elif isinstance(error, SlotsFull) and drive.run is after:
             drive.run = before
         elif self._drives.get(drive.number) is drive:
             self._forget(drive, error)
