@@ -17,7 +17,8 @@ from towpath.engines.embedded.loop import RESIDENT_WAITING_MAX, EmbeddedEngine
 from towpath.errors import Refused
 from towpath.store.contract import RunNumber
 
-GATES = 3 * RESIDENT_WAITING_MAX
+GATES = 2 * RESIDENT_WAITING_MAX
+HOURS = 6
 REMINDED = """
 steps:
   - id: gate
@@ -49,7 +50,7 @@ async def open_gates(bench: Bench, name: str, count: int) -> list[Any]:
 
 @pytest.mark.parametrize("text", [REMINDED, WINDOW], ids=["asking", "waiting for a window"])
 async def test_more_gates_need_nothing_more(tmp_path: Path, text: str) -> None:
-    """Three times as many gates as are kept in memory: threads, tasks and runs in memory stay as they were; a timer each."""
+    """Twice as many gates as are kept in memory: threads, tasks and runs in memory stay as they were; a timer each."""
     async with office(tmp_path, now="2026-11-21 12:00", project=QUIET, gate=text) as bench:
         await open_gates(bench, "gate", RESIDENT_WAITING_MAX)
         before = costs(bench)
@@ -62,18 +63,18 @@ async def test_more_gates_need_nothing_more(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", [REMINDED, WINDOW], ids=["asking", "waiting for a window"])
 async def test_gates_that_stay_open_need_nothing_more(tmp_path: Path, text: str) -> None:
-    """A day of reminders and rungs, or of looking at the calendar, leaves an engine with what it had before."""
+    """Hours of reminders and rungs, or of looking at the calendar, leave an engine with what it had before."""
     async with office(tmp_path, now="2026-11-21 12:00", project=QUIET, gate=text) as bench:
         runs = await open_gates(bench, "gate", RESIDENT_WAITING_MAX + 20)
         before = costs(bench)
-        for _ in range(24):
+        for _ in range(HOURS):
             bench.wind(3_600)
             await settled(bench)
         after = costs(bench)
         reminders = {len(told(bench, run)) for run in (runs[0], runs[-1])}
 
     assert before == after
-    assert reminders == ({25} if text == REMINDED else {0})
+    assert reminders == ({HOURS + 1} if text == REMINDED else {0})
 
 
 async def test_what_is_wrong_for_a_while_with_one_gate_stops_no_other(
