@@ -434,7 +434,7 @@ def _check_outbox(world: World, channel: MailChannel) -> None:
     twice = [key for key, count in keys.items() if count > 1]
     assert not twice, f"{twice[0]} is in the outbox more than once"
     _check_received(rows, channel)
-    told = {(row.run, row.path, row.why) for row in rows}
+    told = {(row.run, row.path, "asked" if row.why == "review" else row.why) for row in rows}
     for number, tracked in world.tracked.items():
         for path, why in _should_be_told(world, tracked.facts):
             assert (number, path, why) in told, f"nobody was told {why!r} of {path}, run {number}"
