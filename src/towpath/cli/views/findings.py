@@ -30,6 +30,7 @@ _BOUNDS: Mapping[str, str] = {
     "seconds": "time (--max-seconds)",
     "inputs": "combinations of inputs: give some with -i",
     "outputs": "combinations of a step's outputs",
+    "items": "items: long lists are looked at as short ones",
     "combinations": "combinations: time limits strike branch by branch",
 }
 

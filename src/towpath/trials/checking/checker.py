@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from towpath.core import stimuli
 from towpath.core.plan import Plan, Repeatable
 from towpath.core.run import Json, Micros, Protection
@@ -18,10 +20,11 @@ from towpath.trials.checking import judging, reading, samples, stories
 from towpath.trials.checking.exploring import RUN_ID, Bound, Exploration, Search, Start
 from towpath.trials.checking.findings import KINDS, Finding
 from towpath.trials.checking.keys import Kept, Keys
-from towpath.trials.checking.limits import EXACT_STATES_MAX, INPUTS_MAX, Limits
+from towpath.trials.checking.limits import EXACT_STATES_MAX, INPUTS_MAX, LOOSE_ITEMS_MAX, Limits
 from towpath.trials.checking.places import NOWHERE, Places
 from towpath.trials.checking.reduction import Reduction
 from towpath.trials.checking.samples import ABSENT
+from towpath.trials.checking.shapes import Shape
 from towpath.trials.checking.voters import STRANGER, Voters
 from towpath.trials.checking.world import World, value_text
 
@@ -130,6 +133,7 @@ def check(
     voters = Voters(file=file)
     desk = Desk(lambda: file, setting.project.folder)
     starts, are_all = _starts(workflow, asked, options, desk.protections())
+    fewer = tuple(_with_fewer_items(start, workflow, asked) for start in starts)
 
     def explore(limits: Limits, *, is_loose: bool) -> tuple[judging.Judge, Exploration]:
         judge = judging.Judge(
@@ -145,7 +149,7 @@ def check(
             plan,
             World(plan, asked, voters, cards=setting.cards, can_cancel=options.can_cancel),
             Keys(plan, asked, _kept(plan, file)),
-            starts,
+            fewer if is_loose else starts,
             limits=limits,
             watcher=judge,
             reduction=None if limits.keeps_graph else reduction,
@@ -154,6 +158,8 @@ def check(
         return judge, search.explore()
 
     judge, found = _explored(explore, options.limits)
+    if "combinations" in found.bounds and fewer != starts:
+        found.bounds.insert(1, "items")
     if not are_all:
         found.bounds.append("inputs")
     return _report(loaded, plan, asked, judge, found)
@@ -164,9 +170,9 @@ def _explored(
 ) -> tuple[judging.Judge, Exploration]:
     """A whole search; where there are too many combinations of branches, one that tries fewer of them."""
     is_small = limits.states_max <= EXACT_STATES_MAX or limits.keeps_graph
-    first = limits if is_small else replace(limits, states_max=EXACT_STATES_MAX)
-    judge, found = explore(first, is_loose=False)
-    if is_small or "states" not in found.bounds:
+    half = replace(limits, states_max=EXACT_STATES_MAX, seconds_max=limits.seconds_max / 2)
+    judge, found = explore(limits if is_small else half, is_loose=False)
+    if is_small or not {"states", "seconds"} & set(found.bounds):
         return judge, found
     rest = replace(limits, seconds_max=max(0.0, limits.seconds_max - found.seconds))
     spent = found.seconds
@@ -249,6 +255,24 @@ def _starts(
             for event in _events(workflow, asked)
         )
     return tuple(starts), are_all
+
+
+def _with_fewer_items(start: Start, workflow: model.Workflow, asked: reading.Reading) -> Start:
+    """A start with shorter lists, where nothing tells their items apart and nothing asks how many they are."""
+    given = dict(start.stimulus.inputs)
+    label = start.label
+    for name, value in given.items():
+        shape = asked.inputs.fields.get(name, Shape())
+        if isinstance(value, list) and len(value) > LOOSE_ITEMS_MAX and samples.is_plain_list(shape):
+            given[name] = value[:LOOSE_ITEMS_MAX]
+            label = label.replace(f"{name} = {value_text(value)}", f"{name} = {value_text(given[name])}")
+    if given == start.stimulus.inputs:
+        return start
+    try:
+        shorter = inputs.complete_inputs(workflow.inputs, given)
+    except inputs.InputsInvalid:  # the input says how long it has to be
+        return start
+    return Start(msgspec.structs.replace(start.stimulus, inputs=shorter), label)
 
 
 def _events(workflow: model.Workflow, asked: reading.Reading) -> Sequence[Json]:

@@ -26,7 +26,7 @@ from towpath.trials.checking.reduction import Reduction, has_to_be_tried
 from towpath.trials.checking.timers import Timers
 from towpath.trials.checking.world import Move, Situation, World
 
-Bound: TypeAlias = Literal["states", "depth", "seconds", "inputs", "outputs", "combinations"]
+Bound: TypeAlias = Literal["states", "depth", "seconds", "inputs", "outputs", "combinations", "items"]
 RUN_ID = "run"
 _CLOCK_EVERY = 256
 """States between two looks at the clock."""
@@ -100,7 +100,7 @@ class Exploration:
     @property
     def sees_all(self) -> bool:
         """Whether everything that any branch can do was seen, if not in every combination with what the others do."""
-        return set(self.bounds) <= {"combinations"}
+        return set(self.bounds) <= {"combinations", "items"}
 
     def story(self, state: int, *more: Taken) -> Story:
         """The story that led to a state, and on by *more* moves."""

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 STATES_MAX = 100_000
 """States that are looked at."""
-EXACT_STATES_MAX = 10_000
+EXACT_STATES_MAX = 8_000
 """States after which a search lets time limits strike branch by branch, and no longer at every combination."""
+LOOSE_ITEMS_MAX = 4
+"""Items of an input's list, where nothing tells them apart, that such a search looks at."""
 DEPTH_MAX = 2_000
 """Moves in one story."""
 SECONDS_MAX = 120.0

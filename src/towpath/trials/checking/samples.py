@@ -228,10 +228,14 @@ def _is_like(value: Json, found: Sequence[Json], shape: Shape) -> bool:
     if isinstance(value, str) and isinstance(found[0], str):
         return not (shape.equals or shape.holds or shape.sizes)
     if isinstance(value, list) and isinstance(found[0], list):
-        is_plain = shape.item is None or not (shape.item.decides or _decides_inside(shape.item))
-        is_asked = shape.equals or shape.holds or shape.sizes
-        return bool(value) and bool(found[0]) and is_plain and not is_asked
+        return bool(value) and bool(found[0]) and is_plain_list(shape)
     return False
+
+
+def is_plain_list(shape: Shape) -> bool:
+    """Whether nothing tells the items of a list apart, and nothing asks for one of them or how many they are."""
+    is_plain = shape.item is None or not (shape.item.decides or _decides_inside(shape.item))
+    return is_plain and not (shape.equals or shape.holds or shape.sizes or shape.varies)
 
 
 def _valid(name: str, declared: model.Input, values: Iterable[Json]) -> list[Json]:
