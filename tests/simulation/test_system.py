@@ -20,6 +20,7 @@ import towpath
 from simulation.system import cases, shrinking, soak
 from simulation.system.cases import Case, Fault, FaultKind, Start
 from simulation.system.world import play
+from tiers import Tier
 from towpath.core import commands, stimuli
 from towpath.core.blocks import people as people_rules
 from towpath.core.plan import Plan
@@ -40,15 +41,18 @@ HISTORIES = sorted((HERE / "histories").glob("*.json"))
 SEEDS_AT_ONCE = 6
 BATCHES = 8
 SWEEP_TURNS_MAX = 300
-SWEEP_STEP = 5
+SWEEP_TURNS = 30
+"""Of these, how many are tried in the quick tier."""
 SABOTAGE_CASES = 60
 """Cases within which a mistake that was put in has to be found."""
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_no_seed_of_the_slice_finds_anything(batch: int) -> None:
+def test_no_seed_of_the_slice_finds_anything(batch: int, tier: Tier, played: Callable[[int], None]) -> None:
     """Under crashes, stops, full disks, jumping clocks and contending people every promise holds for every run."""
-    tally = soak.play_seeds(range(batch * SEEDS_AT_ONCE, (batch + 1) * SEEDS_AT_ONCE))
+    count = SEEDS_AT_ONCE * tier.rounds(quick=1, full=10)
+    tally = soak.play_seeds(range(batch * count, (batch + 1) * count))
+    played(tally.runs)
 
     assert tally.violations == []
     assert tally.runs > 0
@@ -92,7 +96,7 @@ def test_a_seed_gives_the_same_journal_in_any_process() -> None:
 
 
 @pytest.mark.parametrize("kind", ["kill", "stop", "power", "resume"])
-def test_it_may_happen_at_every_turn(kind: FaultKind) -> None:
+def test_it_may_happen_at_every_turn(kind: FaultKind, tier: Tier, played: Callable[[int], None]) -> None:
     """Three runs, and a death, a stop, a power loss or a takeover after each of the callbacks that drive them."""
     case = Case(
         seed=5,
@@ -106,11 +110,13 @@ def test_it_may_happen_at_every_turn(kind: FaultKind) -> None:
     )
     whole = play(case)
     found = {}
-    for turn in range(0, min(whole.turns, SWEEP_TURNS_MAX), SWEEP_STEP):
-        fault = Fault(turn=turn, kind=kind, slot=turn // SWEEP_STEP % 2)
-        outcome = play(msgspec.structs.replace(case, faults=(fault,)))
-        if outcome.violations:
-            found[turn] = outcome.violations[0]
+    turns = tier.some_of(range(min(whole.turns, SWEEP_TURNS_MAX)), quick=SWEEP_TURNS)
+    for turn in turns:
+        for slot in range(case.slots):
+            outcome = play(msgspec.structs.replace(case, faults=(Fault(turn=turn, kind=kind, slot=slot),)))
+            if outcome.violations:
+                found[turn, slot] = outcome.violations[0]
+    played(len(turns) * case.slots)
 
     assert whole.violations == ()
     assert found == {}
