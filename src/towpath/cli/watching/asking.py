@@ -118,6 +118,7 @@ class Dialogue:
         assert question is not None
         screen.show((), *question_lines(node, screen, now=now))
         self._explain(question)
+        self._say_what_stands_against(question)
         decision = await self._decision(question)
         if decision is None:
             return None
@@ -142,6 +143,12 @@ class Dialogue:
             why = _EXPLAINED.get((question.kind, choice))
             if why:
                 self._keyboard.screen.say("  ", (f"{choice.replace('_', ' '):<10}", "name"), (why, "dim"))
+
+    def _say_what_stands_against(self, question: Question) -> None:
+        """Somebody who may not give the good answer reads that before they choose."""
+        refused = self._refusal(question.choices[0], self._actor) if question.choices else ""
+        if refused:
+            self._keyboard.screen.say("  ", (safe(refused), "warn"))
 
     async def _decision(self, question: Question) -> str | None:
         choices = (*question.choices, LATER)
