@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from towpath.engines.rehearsing.rehearser import Rehearser
     from towpath.people.channels.terminal import Terminal
     from towpath.people.desk import Desk
+    from towpath.people.latest import LatestFile
     from towpath.people.telling import Telling
     from towpath.steps.catalogue import Catalogue
     from towpath.steps.contract import Egress, HttpRequest, HttpResponse
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     from towpath.triggers.deciding import Decider
     from towpath.triggers.inbox import Inbox
     from towpath.triggers.listening import ProjectWorkflows
+    from towpath.triggers.scheduler import Scheduler
+    from towpath.triggers.watch import Watcher
 
 REPLY_SECONDS = 10.0
 """How long one who leaves a letter waits for the owner's answer."""
@@ -144,7 +147,14 @@ class App:
         """Who may say what, and when calendars are open, as the project says now."""
         from towpath.people.desk import Desk
 
-        return Desk(lambda: self.project.file, self.settings.project)
+        return Desk(lambda: self.latest_file(), self.settings.project)
+
+    @functools.cached_property
+    def latest_file(self) -> LatestFile:
+        """What towpath.yaml says now; `project` is what it said when this process first read it."""
+        from towpath.people.latest import LatestFile
+
+        return LatestFile(self.settings.project, self.project.file)
 
     @functools.cached_property
     def sealed_secrets(self) -> SealedSecrets:
@@ -272,6 +282,23 @@ class App:
 
         return Inbox(self.store.events, self.listening, now=self.clock.now)
 
+    @functools.cached_property
+    def scheduler(self) -> Scheduler:
+        """Keeps an event for every start of a schedule that is due."""
+        from towpath.triggers.scheduler import Scheduler
+
+        return Scheduler(self.store.events, self.listening, now=self.clock.now)
+
+    @functools.cached_property
+    def watcher(self) -> Watcher:
+        """Keeps an event for everything that changed in the repositories and files that triggers name."""
+        from towpath.triggers.watch import Watcher
+
+        copies = self.settings.data / "git"
+        return Watcher(
+            self.store.events, self.listening, folder=self.settings.project, copies=copies, now=self.clock.now
+        )
+
     def decider(self, engine: EmbeddedEngine) -> Decider:
         """Decides what the events that were kept start; an engine of this process drives the runs."""
         from towpath.triggers.deciding import Decider
@@ -315,7 +342,7 @@ class App:
         return Telling(
             lambda: self.store.outbox,
             desk=self.desk,
-            project=lambda: self.project.file,
+            project=lambda: self.latest_file(),
             secrets=_LazySecrets(self),
             egress=_LazyEgress(),
             clock=self.clock,
