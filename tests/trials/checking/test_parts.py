@@ -10,7 +10,6 @@ from checking_support import Bench
 
 from towpath.core import Plan, commands
 from towpath.definition import model
-from towpath.trials import checking
 from towpath.trials.checking import checker, reading, samples
 from towpath.trials.checking.timers import Pending, Timers
 

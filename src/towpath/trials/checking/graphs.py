@@ -1,7 +1,7 @@
 """The states of a search as a drawing: DOT and SVG of every state, text of the stories that lead to the ends.
 
-States that lie equally far from the start stand in one row. A search with more states than a person can look at is drawn as far as the
-stories of its ends go.
+States in which the same is going on are one box, and those that lie equally far from the start stand in one row. A search with more
+of them than a person can look at is drawn as far as the stories of its ends go.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from towpath.trials.checking.stories import first_words, name_of
 from towpath.trials.checking.world import Move
 
 STATES_DRAWN_MAX = 300
-"""States of one drawing; beyond them only the stories of the ends are drawn."""
-LABEL_CHARS_MAX = 34
+"""Boxes of one drawing; beyond them only the stories of the ends are drawn."""
+LABEL_CHARS_MAX = 30
 _COLOURS: Mapping[str, str] = {
     "succeeded": "#2e7d32",
     "partially_succeeded": "#9e7d00",
@@ -54,31 +54,35 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateGraph:
-    """The states that are drawn, and what leads from one to the other."""
+    """What is drawn: states in which the same is going on are one."""
 
     states: tuple[Drawn, ...]
     lines: tuple[Line, ...]
+    count: int
+    """States of the search that are in the drawing."""
     left_out: int
-    """States that are not drawn."""
+    """States that are not."""
 
 
 def graph_of(report: Report) -> StateGraph:
     """The graph of a report whose search kept its states."""
     found = report.exploration
-    shown = set(found.labels)
-    if len(shown) > STATES_DRAWN_MAX:
-        shown = set(_on_stories(report))
+    shown = sorted(found.labels)
+    drawn = _drawn(found.labels, shown)
+    if len(set(drawn.values())) > STATES_DRAWN_MAX:
+        shown = sorted(set(_on_stories(report)))
+        drawn = _drawn(found.labels, shown)
     lines: dict[tuple[int, int], list[str]] = {}
     for start, to, move in found.edges:
-        if start in shown and to in shown:
-            words = lines.setdefault((start, to), [])
+        if start in drawn and to in drawn:
+            words = lines.setdefault((drawn[start].number, drawn[to].number), [])
             if label_of(move) not in words:
                 words.append(label_of(move))
-    states = tuple(_drawn(number, found.labels[number]) for number in sorted(shown))
     return StateGraph(
-        states=states,
+        states=tuple(dict.fromkeys(drawn.values())),
         lines=tuple(Line(start=start, to=to, label="\n".join(words)) for (start, to), words in lines.items()),
-        left_out=len(found.labels) - len(states),
+        count=len(shown),
+        left_out=len(found.labels) - len(shown),
     )
 
 
@@ -97,11 +101,30 @@ def _on_stories(report: Report) -> Iterator[int]:
             state = found.parents[state][0]
 
 
-def _drawn(number: int, run: Run) -> Drawn:
+def _drawn(runs: Mapping[int, Run], shown: Sequence[int]) -> dict[int, Drawn]:
+    """What each state is drawn as: the first one in which the same is going on stands for the others."""
+    known: dict[str, Drawn] = {}
+    found: dict[int, Drawn] = {}
+    for number in shown:
+        run = runs[number]
+        label = situation(run)
+        end = run.status if run.has_ended else ""
+        found[number] = known.setdefault(label, Drawn(number=number, label=label, end=end))
+    return found
+
+
+_GOING_ON = {"performing": "", "retrying": " again", "waiting": " waits", "asking": "?"}
+
+
+def situation(run: Run) -> str:
+    """What is going on in a run."""
     if run.has_ended:
-        return Drawn(number=number, label=run.status, end=run.status)
-    words = [f"{name_of(leaf.path)}: {leaf.status}" for leaf in run.open_leaves()]
-    return Drawn(number=number, label="\n".join(words) or run.status)
+        return run.status + (f" ({run.outcome})" if run.outcome else "")
+    rows = [
+        name_of(leaf.path) + (" stopping" if leaf.stopping else _GOING_ON.get(leaf.status, ""))
+        for leaf in run.open_leaves()
+    ]
+    return "\n".join(rows) or run.status
 
 
 def label_of(move: Move) -> str:
@@ -153,7 +176,7 @@ def svg(report: Report) -> str:
     widest = max((len(row) for row in rows), default=1)
     width = 2 * _MARGIN + widest * (_BOX_WIDTH + _GAP_ACROSS)
     height = 2 * _MARGIN + len(rows) * (_BOX_HEIGHT + _GAP_DOWN) + 20
-    note = f"{len(graph.states):,} of {len(graph.states) + graph.left_out:,} states"
+    note = f"{graph.count:,} of {graph.count + graph.left_out:,} states, those in which the same is going on as one"
     head = _SVG_HEAD.format(width=width, height=height, title=escape(f"{report.workflow}: {note}"))
     parts = [
         head,
@@ -177,20 +200,22 @@ text{{font:11px sans-serif;fill:#1d2b30}} .l{{font-size:9px;fill:#5b6c73}}
 
 
 def _rows(graph: StateGraph) -> tuple[tuple[int, ...], ...]:
-    """The states by how many moves they are away from a start."""
+    """The states by how many moves they are away from a start; the ends stand in the last row."""
+    ends = tuple(state.number for state in graph.states if state.end)
     following: dict[int, list[int]] = {}
     for line in graph.lines:
         following.setdefault(line.start, []).append(line.to)
     targets = {line.to for line in graph.lines if line.to != line.start}
     row = [state.number for state in graph.states if state.number not in targets] or [graph.states[0].number]
     seen = set(row)
-    rows = [tuple(row)]
+    seen.update(ends)
+    rows = [tuple(one for one in row if one not in ends)]
     while row:
         row = list(dict.fromkeys(to for one in row for to in following.get(one, ()) if to not in seen))
         seen.update(row)
         if row:
             rows.append(tuple(row))
-    return tuple(rows)
+    return tuple(one for one in (*rows, ends) if one)
 
 
 def _places(graph: StateGraph, rows: Sequence[Sequence[int]]) -> dict[int, tuple[float, float]]:
@@ -240,7 +265,7 @@ def _svg_line(line: Line, places: Mapping[int, tuple[float, float]]) -> str:
     else:
         bend = (to_y - y) / 2
         way = f"M{x:g} {y:g}C{x:g} {y + bend:g} {to_x:g} {to_y - bend:g} {to_x:g} {to_y:g}"
-    label = escape(_cut(line.label.replace("\n", ", ")))
+    label = escape(_cut(line.label.replace("\n", ", "))) if to_y > y else ""
     at_x, at_y = x + (to_x - x) * 0.7, y + (to_y - y) * 0.7
     return (
         f'<g><title>{escape(line.label)}</title><path class="e" d="{way}" marker-end="url(#a)"/>'
