@@ -14,6 +14,7 @@ from towpath.engines.clock import HandClock
 from towpath.errors import Refused, StoreUnavailable
 from towpath.people.channels.contract import SENDS_MAX, Notice, SendFailed
 from towpath.people.outbox import (
+    AT_ONCE_MAX,
     DELAY_SECONDS_MAX,
     JITTER,
     NOTICE_ATTEMPTS_MAX,
@@ -437,6 +438,25 @@ def test_each_sending_has_a_key_of_its_own() -> None:
     assert len(keys) == 4
     assert all(key.isascii() and key.replace("_", "").isalnum() for key in keys)
     assert key_of("a", "b", "c") == key_of("a", "b", "c")
+
+
+async def test_very_many_notices_are_written_a_few_at_a_time(memory: MemoryStore) -> None:
+    """When thousands of questions are asked at once, all are kept, and between two transactions others may write."""
+    sizes: list[int] = []
+    put = memory.outbox.put
+
+    def counted(notices: Any, **options: Any) -> tuple[bool, ...]:
+        sizes.append(len(notices))
+        return put(notices, **options)
+
+    memory.outbox.put = counted  # type: ignore[method-assign] # it only counts
+    async with process(memory, {}) as outbox:
+        for number in range(2 * AT_ONCE_MAX + 1):
+            outbox.put(notice(id=f"r1/gate{number}#0@1!asked1", to={"eve": ""}))
+        await outbox.flush()
+
+    assert sum(sizes) == 2 * AT_ONCE_MAX + 1 == len(memory.outbox.sendings(SendingFilter(rows_max=1_000)))
+    assert max(sizes) <= AT_ONCE_MAX
 
 
 async def settled(outbox: Outbox, channel: Scripted, sent: int) -> None:

@@ -53,6 +53,8 @@ STOP_SECONDS: Final = 5.0
 """How long a process that ends goes on sending what is due."""
 QUEUED_MAX: Final = 10_000
 """Notices that wait to be written; of more, it is noted in the log that they are not kept."""
+AT_ONCE_MAX: Final = 100
+"""Notices that are written in one transaction: ten thousand questions at once keep nobody else from writing."""
 
 _SECOND: Final = 1_000_000
 _LOG = logging.getLogger("towpath.people")
@@ -227,8 +229,10 @@ class Outbox:
         now = self._clock.now()
         for run, path, reason in recalls:
             self._store.recall(run, path, ASKING, at=now, reason=reason)
-        if not notices:
-            return
+        for first in range(0, len(notices), AT_ONCE_MAX):
+            self._write_some(notices[first : first + AT_ONCE_MAX])
+
+    def _write_some(self, notices: list[NewNotice]) -> None:
         try:
             self._store.put(notices, owner=self._owner)
         except LimitExceeded:
