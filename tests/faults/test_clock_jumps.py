@@ -33,7 +33,6 @@ steps:
   - {id: first, run: 'echo "$TOW_STEP" >> ledger', idempotent: true}
 """
 LONG = PATIENT + "  - {id: w, wait: 1h}\n"
-SHORT = PATIENT + "  - {id: w, wait: 2s}\n"
 RETRYING = """
 steps:
   - id: r
@@ -153,12 +152,12 @@ def forwards_over_a_wait(folder: Path, looks_seconds: float) -> str:
 
 def backwards_in_a_wait(folder: Path, looks_seconds: float) -> str:
     """A wait whose time has moved away goes on waiting, and ends when the clock comes to it."""
-    with Case(folder, looks_seconds, SHORT) as case:
+    with Case(folder, looks_seconds, LONG) as case:
         case.until("wait_started")
         case.clock.set(-HOUR)
         if not case.stays(lambda: not any(one.get("path") == "w" for one in case.events("step_ended"))):
             return "the wait was over before the clock said so"
-        case.clock.set(10)
+        case.clock.set(2 * HOUR)
         return case.ended()
 
 
@@ -199,7 +198,7 @@ def forwards_and_backwards_over_a_ladder(folder: Path, looks_seconds: float) -> 
 
 def backwards_over_a_death(folder: Path, looks_seconds: float) -> str:
     """A run whose owner died goes on under a clock that is a day behind its journal, and can be shown."""
-    with Case(folder, looks_seconds, SHORT.replace("2s", "1h")) as case:
+    with Case(folder, looks_seconds, LONG) as case:
         case.until("wait_started")
         kill(case.process)
         case.clock.set(-24 * HOUR)
