@@ -76,6 +76,8 @@ class Asking:
         self._answered: set[tuple[int, Path, Micros]] = set()
         """Questions for which somebody thinks about an answer, or has given it."""
         self._armed: dict[tuple[int, Path], Micros] = {}
+        self.on_their_way: list[tuple[Place, Answer]] = []
+        """What the test has somebody say, and what was not said yet."""
 
     # ---- what an engine asks of people -----------------------------------------------------------------------------
 
@@ -230,22 +232,31 @@ class Asking:
         if answer is None or answer.decision == SILENCE:
             return
         said = answer
+        scripted = (place, said) if self._world.answers.says(place) else None
+        if scripted is not None:
+            self.on_their_way.append(scripted)
         agenda = self._world.agenda
         span = THINKING
         if said.after is not None:
             span = max(0, question.asked_at + round(said.after * MICROS) - self._world.now)
         seen = question
-        agenda.later(span, self._world.when_up(lambda: self._say(drive, node.path, seen, said)))
+
+        def say() -> None:
+            if scripted is not None:
+                self.on_their_way.remove(scripted)
+            self._say(drive, node.path, seen, said, is_scripted=scripted is not None)
+
+        agenda.later(span, self._world.when_up(say))
 
     def _is_answered_anyway(self, question: Question) -> bool:
         return question.kind in _EXPECTED and not self._world.setting.is_silent
 
-    def _say(self, drive: Drive, path: Path, seen: Question, answer: Answer) -> None:
+    def _say(self, drive: Drive, path: Path, seen: Question, answer: Answer, *, is_scripted: bool) -> None:
         """Somebody says what was on its way, to the question as they saw it."""
         node = drive.run.nodes.get(path)
         place = Place(path=path, outer=drive.outer)
         if node is None or node.question is None or node.status != "asking":
-            if answer.refused is not None or self._world.answers.says(place):
+            if is_scripted:
                 self._too_late(drive, path, answer)
             return
         by = answer.by or self._somebody(drive, node, answer)

@@ -44,6 +44,19 @@ def surprises(world: World, _: Expect) -> Iterator[Difference]:
                 got="nothing asked for it: the run did not come there",
                 help="look at the story, or leave it out",
             )
+    for address, number in world.answers.unsaid:
+        yield Difference(
+            what=f"answers.{address}",
+            expected=f"answer {number} is asked for",
+            got="it was decided, or over, before that",
+        )
+    for place, answer in world.asking.on_their_way:
+        who = (answer.by or "somebody").removeprefix("user:")
+        yield Difference(
+            what=f"answers.{place.full}",
+            expected=f"{who} says {answer.decision.replace('_', ' ')}",
+            got="the run had ended by then, or was not played so far",
+        )
     for one in world.happenings.missed:
         yield Difference(
             what="happens",
