@@ -347,9 +347,9 @@ def triggers() -> Iterator[str]:
     yield "# Triggers"
     yield (
         "What can stand under `on:`. An entry is a kind alone (`- manual`) or a kind with settings, and "
-        "beside it the options below. Triggers are part of the language: they are read, checked and in "
-        "the schema. Starting runs by them is the work of the server ([until "
-        "then](../howto/run-on-a-schedule.md))."
+        "beside it the options below. [Let events start runs](../howto/receive-events.md) tells how a "
+        "delivery becomes a run, [Run on a schedule](../howto/run-on-a-schedule.md) when a schedule comes "
+        "round."
     )
     yield "## Options of every trigger {#options}"
     yield keys(Options.model_json_schema(by_alias=True), parts)
