@@ -279,3 +279,68 @@ def test_every_command_that_a_run_may_be_owed_has_a_move() -> None:
     }  # fmt: skip
 
     assert set(commands.Command.__subclasses__()) == known
+
+
+EVIDENCE = """
+name: evidence
+steps:
+  - id: go_live
+    approve: Go?
+    who: ["user:anna"]
+    four_eyes: false
+    show: {plan: {file: plan.txt}}
+"""
+
+
+def test_evidence_in_files_is_read_before_people_answer(bench: Bench) -> None:
+    """A question that shows a file can be approved and rejected."""
+    assert {ending.status for ending in bench.check(EVIDENCE).endings} == {"succeeded", "rejected"}
+
+
+WAIT_FOR_OUTPUT = """
+name: pauses
+steps:
+  - {id: ask, idempotent: true, run: ./ask.sh, outputs: [pause, moment]}
+  - {id: hold, wait: "${{ steps.ask.outputs.pause }}"}
+  - {id: hold_until, wait: {until: "${{ steps.ask.outputs.moment }}"}}
+"""
+
+
+def test_a_wait_for_an_output_gets_a_duration_or_a_moment(bench: Bench) -> None:
+    """What a wait reads is sampled as what it has to be."""
+    report = bench.check(WAIT_FOR_OUTPUT)
+
+    assert report.findings == ()
+    assert report.endings[0].status == "succeeded"
+
+
+BY_HAND = """
+name: by_hand
+steps:
+  - {id: build, run: ./build.sh, outputs: {image: "${{ json(stdout).image }}"}}
+  - {id: deploy, idempotent: true, run: ./deploy.sh, env: {IMAGE: "${{ steps.build.outputs.image }}"}}
+"""
+
+
+def test_who_says_that_a_lost_step_was_done_says_what_came_of_it(bench: Bench) -> None:
+    """Nothing is told of outputs that are missing because a person settled the step."""
+    assert bench.check(BY_HAND).findings == ()
+
+
+SENT_BACK = """
+name: sent_back
+steps:
+  - {id: build, idempotent: true, run: ./build.sh, outputs: [image]}
+  - id: deploy
+    run: ./deploy.sh
+    rollback: {id: undo, run: ./undo.sh, env: {IMAGE: "${{ steps.build.outputs.image }}"}}
+  - {id: accept, approve: Good?, who: ["user:anna"], four_eyes: false, send_back_to: build}
+"""
+
+
+def test_a_rollback_after_a_send_back_may_miss_what_is_made_again(bench: Bench) -> None:
+    """Sent back, the build fails: what the deployment's rollback reads of it is gone."""
+    (finding,) = bench.check(SENT_BACK).findings
+
+    assert finding.kind.name == "rollback-blind"
+    assert finding.story[1:3] == ("anna sends back accept", "build fails")

@@ -112,9 +112,11 @@ def is_sure(plan: Plan, found: Culprit, cards: ActionCards | None) -> bool:
     return found.source is not None and all(_is_declared(plan, one, cards) for one in found.references)
 
 
-def _is_declared(plan: Plan, reference: tuple[str, ...], cards: ActionCards | None) -> bool:
+def _is_declared(plan: Plan, reference: tuple[str, ...], cards: ActionCards | None) -> bool:  # noqa: PLR0911 - one answer for each kind of path
     match reference:
         case ("inputs" | "run" | "index" | "vars", *_):
+            return True
+        case ("error", "kind" | "message" | "step" | "exit_code") | ("step", *_):
             return True
         case ("steps", name, "outputs", output, *_):
             planned = plan.by_id.get(name)

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from towpath.core.evolve import parent_path
 from towpath.core.plan import Plan, PlanStep
 from towpath.core.retries import NEVER_RETRIED
-from towpath.core.run import Error, Node, Path, Run
+from towpath.core.run import Error, Node, Path, Question, Run
 from towpath.definition import model
 from towpath.trials.checking.reading import Owner, Reading
 from towpath.trials.checking.timers import Timers
 from towpath.trials.checking.world import Situation
 
+ATTEMPTS_TOLD_MAX = 10
+"""Attempts that are told apart where a condition asks how many there were."""
 _PAST = "past"
 _NOW = "now"
 
@@ -32,6 +34,11 @@ class Kept:
     """Steps that leave something behind when they have done their work."""
     decisions: frozenset[int] = frozenset()
     """Approvals whose outcome is kept to the end."""
+
+
+def _asked(question: Question) -> Hashable:
+    """What matters of a question: what may be said, and whether its evidence was read."""
+    return (question.kind, question.choices, all(name in question.evidence for name in question.files))
 
 
 def _is_final(node: Node) -> bool:
@@ -121,7 +128,7 @@ class Keys:
             self._error(node.error),
             None if node.outputs is None else repr(node.outputs),
             self._items(planned, node),
-            None if node.question is None else (node.question.kind, node.question.choices),
+            None if node.question is None else _asked(node.question),
             sum(answer.decision == "approve" for answer in node.answers),
             None if node.awaited is None else (node.awaited.kind, node.awaited.name),
             run.stops.get(node.path),
@@ -135,7 +142,7 @@ class Keys:
     def _tries(self, planned: PlanStep, node: Node) -> int:
         """Whether it is the first attempt or a later one; all later ones lead to the same."""
         if node.plan in self._reading.reads_attempts:
-            return node.attempt
+            return min(node.attempt, ATTEMPTS_TOLD_MAX)
         retry = planned.step.retry if planned.step is not None else None
         return 0 if retry is None or node.frame or retry.attempts == 1 else min(node.tries, 2)
 
@@ -211,7 +218,7 @@ class Keys:
         values, texts = live[number]
         if values:
             outputs = None if node.outputs is None else repr(node.outputs)
-            attempts = node.attempt if number in self._reading.reads_attempts else 0
+            attempts = min(node.attempt, ATTEMPTS_TOLD_MAX) if number in self._reading.reads_attempts else 0
             error = self._error(node.error) if self._error_read else None
             yield ("read", node.status, outputs, attempts, error)
         elif texts:

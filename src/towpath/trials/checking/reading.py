@@ -18,6 +18,8 @@ from towpath.definition.actions import ActionCards
 from towpath.definition.expressions import tree
 from towpath.trials.checking.shapes import Shape
 
+A_DURATION = "10m"
+A_MOMENT = "2030-01-01T00:00:00Z"
 Owner: TypeAlias = int | None
 """The number of the step that an expression belongs to; None for the workflow's own keys and its laws."""
 Weight: TypeAlias = Literal["decides", "text"]
@@ -33,6 +35,8 @@ class Source:
     """Under which keys of its step."""
     weight: Weight = "text"
     is_condition: bool = False
+    is_whole: bool = False
+    """Whether it is a whole value, and not a part of a text."""
     is_after: bool = False
     """Whether it is worked out when the attempt has ended: it sees `outputs`."""
 
@@ -175,7 +179,14 @@ def _templates(
             template = expressions.parse_template(value, names=expressions.DYNAMIC)
             for part in template.parts:
                 if isinstance(part, expressions.Expression):
-                    yield Source(text=part.source, owner=owner, key=key, weight=weight, is_after=is_after)
+                    yield Source(
+                        text=part.source,
+                        owner=owner,
+                        key=key,
+                        weight=weight,
+                        is_whole=template.is_whole,
+                        is_after=is_after,
+                    )
         case dict():
             for name, inner in value.items():
                 yield from _templates(inner, owner, (*key, str(name)), weight, is_after=is_after)
@@ -267,6 +278,8 @@ class _Reader:
         self._visit(expressions.syntax_of(self._source.text), wants_bool=self._source.is_condition)
         if self._source.key[:1] == ("each",):
             self._go_through()
+        if self._source.key[:1] == ("wait",) and not self._source.is_condition:
+            self._wait_for()
         if self._is_unsure and self._source.weight == "decides":
             self._reading.unsure.append(self._source)
 
@@ -276,6 +289,13 @@ class _Reader:
         if isinstance(view, Shape):
             view.is_map_of = True
             self._decided(view)
+
+    def _wait_for(self) -> None:
+        """The expression gives a duration, or a moment."""
+        view = self.resolve(expressions.syntax_of(self._source.text))
+        if isinstance(view, Shape):
+            view.words = A_MOMENT if self._source.key[1:] == ("until",) else A_DURATION
+        self._is_unsure = self._is_unsure or not isinstance(view, Shape) or not self._source.is_whole
 
     def _visit(self, node: tree.Node, *, wants_bool: bool = False) -> None:
         match node:

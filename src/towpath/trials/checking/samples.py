@@ -129,7 +129,7 @@ def _texts(shape: Shape) -> Iterator[Json]:
         return
     known = [value for value in (*shape.equals.values(), *shape.holds.values()) if isinstance(value, str)]
     yield from known
-    other = TEXT if TEXT not in known else f"another {TEXT}"
+    other = shape.words or (TEXT if TEXT not in known else f"another {TEXT}")
     yield other
     if shape.varies:
         yield f"other {other}"

@@ -44,6 +44,8 @@ class Shape:
     """Whether an expression is prepared for its absence."""
     varies: bool = False
     """Whether it is compared with another unknown value."""
+    words: str = ""
+    """A text that is right where any text will not do: a duration, a moment."""
     decides: bool = False
     """Whether what happens depends on it; other values only go into texts."""
 
@@ -84,6 +86,7 @@ class Shape:
             self.items().absorb(other.item)
         if other.json is not None:
             self.said().absorb(other.json)
+        self.words = self.words or other.words
         for flag in _FLAGS:
             setattr(self, flag, getattr(self, flag) or getattr(other, flag))
 

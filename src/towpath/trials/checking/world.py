@@ -309,7 +309,7 @@ class World:
         if choice not in ("approve", "done") or planned is None:
             return ({},)
         if question.kind == "unknown":
-            return self._results(here, planned, node)
+            return self._combined(self._reading.outputs.get(planned.number, Shape()), node.path, here=here)
         shape = self._reading.outputs.get(planned.number, Shape())
         if question.kind == "approval":
             shape = shape.fields.get("form", Shape())
