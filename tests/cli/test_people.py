@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,15 @@ def test_three_people_at_three_terminals(tow: Tow, spawn: Spawn) -> None:
     )
     assert (again[0], "answered it already" in again[2]) == (exit_codes.REFUSED, True)
     assert second[:2] == (exit_codes.OK, "run 1: go_live — approved by ben; the run goes on\n")
+    shown = tow("show", "1").out
+    ladder = shown[shown.index("ladder go_live") :].split("\n\n")[0].splitlines()[1:]
+    assert [row[24:] for row in ladder if "no channel" not in row] == [
+        "asked group:managers",
+        "anna: approved — the scan is clean",
+        "ben: approved",
+        "decided by anna and ben: approved",
+    ]
+    assert all(re.match(r" {4}\d\d:\d\d:\d\d ", row) for row in ladder if "no channel" not in row)
     for code, _, said in (late, by_answer, without_step):
         assert code == exit_codes.REFUSED
         assert "go_live of run 1: decided by anna and ben at " in said
