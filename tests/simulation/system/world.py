@@ -31,7 +31,7 @@ from towpath.store.contract import Change, Life, NewRun, RunNumber
 RESTART_SECONDS_MAX: Final = 3_600.0
 CALM_ROUNDS_MAX: Final = 300
 """Rounds of putting everything right after which every run has to have ended."""
-LOOK_AGAIN_SECONDS: Final = 1_800.0
+LOOK_AGAIN_SECONDS: Final = 7_200.0
 ROUND_SECONDS_MAX: Final = 6 * 3_600.0
 TURNS_MAX: Final = 400_000
 """Callbacks that one world may run; one that goes on for ever is a violation."""
