@@ -45,6 +45,7 @@ from towpath.store.folder import DataFolder
 
 if TYPE_CHECKING:
     from towpath.definition.actions import ActionCards
+    from towpath.definition.project import ProjectFile
     from towpath.engines.embedded import EmbeddedEngine
     from towpath.engines.performing import Tools
     from towpath.engines.rehearsing.rehearser import Rehearser
@@ -147,11 +148,14 @@ class App:
         """Who may say what, and when calendars are open, as the project says now."""
         from towpath.people.desk import Desk
 
-        return Desk(lambda: self.latest_file(), self.settings.project)
+        return Desk(self.project_file, self.settings.project)
+
+    def project_file(self) -> ProjectFile:
+        """What towpath.yaml says now; `project` is what it said when this process first read it."""
+        return self._latest_file()
 
     @functools.cached_property
-    def latest_file(self) -> LatestFile:
-        """What towpath.yaml says now; `project` is what it said when this process first read it."""
+    def _latest_file(self) -> LatestFile:
         from towpath.people.latest import LatestFile
 
         return LatestFile(self.settings.project, self.project.file)
@@ -342,7 +346,7 @@ class App:
         return Telling(
             lambda: self.store.outbox,
             desk=self.desk,
-            project=lambda: self.latest_file(),
+            project=self.project_file,
             secrets=_LazySecrets(self),
             egress=_LazyEgress(),
             clock=self.clock,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from towpath.people.bell import OutboxBell
@@ -16,6 +17,7 @@ from towpath.people.channels.routes import TERMINAL, Routes
 from towpath.people.outbox import Outbox
 
 if TYPE_CHECKING:
+    from towpath.definition.project import Channel as Written
     from towpath.definition.project import ProjectFile
     from towpath.people.channels.contract import Channel
     from towpath.people.channels.terminal import Terminal
@@ -52,6 +54,8 @@ class Telling:
         self._clock = clock
         self._terminal = terminal
         self._outbox: Outbox | None = None
+        self._written: Mapping[str, Written] = {}
+        """The channels that this process has made: those that towpath.yaml had when it began."""
 
     @contextlib.asynccontextmanager
     async def of(self, owner: OwnerId) -> AsyncIterator[Outbox]:
@@ -85,7 +89,7 @@ class Telling:
                 await self._outbox.settle(TERMINAL)
 
     def _channels(self) -> dict[str, Channel]:
-        written = self._project().channels
+        self._written = written = self._project().channels
         if not written and self._terminal is None:
             return {}
         from towpath.people.channels.making import make_channels
@@ -93,7 +97,11 @@ class Telling:
         return make_channels(written, secrets=self._secrets, egress=self._egress, terminal=self._terminal)
 
     def _routes(self) -> Routes:
-        return Routes.of(self._project(), at_terminal="" if self._terminal is None else self._terminal.user)
+        """New people are reached where they say; a new channel is used by processes that begin after it."""
+        at_terminal = "" if self._terminal is None else self._terminal.user
+        return dataclasses.replace(
+            Routes.of(self._project(), at_terminal=at_terminal), channels=self._written
+        )
 
     def _bell(self, outbox: Outbox) -> OutboxBell:
         return OutboxBell(
