@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from towpath.steps.contract import ActionFailed, Rehearsal, RehearsesSteps, StepContext, action
 
@@ -16,8 +17,25 @@ class RehearseInputs:
 
     steps: Annotated[tuple[str, ...], "The ids of the steps to rehearse; all that follow when left out"] = ()
     expect: Annotated[
-        str | None, "The digest of an earlier plan: fail with `conflict` when the plan is another one now"
+        str | dict[str, Any] | None,
+        "The digest of an earlier plan, or the outputs of its step: fail with `conflict` when the plan is another one now",
     ] = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.expect, dict) and not isinstance(self.expect.get("digest"), str):
+            raise ValueError(  # noqa: TRY004 - what a shape says of its own fields
+                "`expect` holds no digest: give it the outputs of a step that made a plan"
+            )
+
+    @property
+    def digest(self) -> str | None:
+        """The digest that is expected."""
+        return self.expect["digest"] if isinstance(self.expect, dict) else self.expect
+
+    @property
+    def plan(self) -> str | None:
+        """The plan that is expected, where it was given."""
+        return str(self.expect.get("plan", "")) if isinstance(self.expect, dict) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +55,21 @@ async def rehearse(inputs: RehearseInputs, context: StepContext) -> RehearseOutp
     if not isinstance(context, RehearsesSteps):
         raise ActionFailed("Steps can be rehearsed only inside a run.", kind="invalid")
     found = RehearseOutputs(**await context.rehearse_steps(inputs.steps))
-    context.log(found.plan)
-    if inputs.expect is not None and inputs.expect != found.digest:
-        raise ActionFailed(
-            f"The plan has changed: its digest is {found.digest[:12]} and {inputs.expect[:12]} was expected.",
-            kind="conflict",
-            outputs={name: getattr(found, name) for name in found.__slots__},
-            help="The log of this step shows the new plan; have it approved again.",
-        )
-    return found
+    if inputs.digest is None or inputs.digest == found.digest:
+        context.log(found.plan)
+        return found
+    context.log(found.plan if inputs.plan is None else _difference(inputs.plan, found.plan))
+    raise ActionFailed(
+        f"The plan has changed: its digest is {found.digest[:12]} and {inputs.digest[:12]} was expected.",
+        kind="conflict",
+        outputs={name: getattr(found, name) for name in found.__slots__},
+        help="The log of this step shows what is different; have it approved again.",
+    )
+
+
+def _difference(before: str, after: str) -> str:
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
+    return "\n".join(["what has changed in the plan:", *lines]) if lines else after
 
 
 @rehearse.rehearsal
