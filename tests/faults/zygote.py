@@ -34,7 +34,8 @@ from towpath.steps import catalogue  # noqa: F401 - as above
 from towpath.store import journal
 from towpath.store.contract import RunFilter
 
-SECONDS_MAX = 60
+SECONDS_MAX = 240
+"""How long one life may take; a busy machine is slow, and only one that hangs takes so long."""
 WORKFLOW = "fleet"
 write_group = journal.write_group
 
