@@ -106,13 +106,12 @@ class Asking:
             self._think(drive, node)
 
     def tell_more(self, drive: Drive, command: commands.TellPeople) -> None:
-        """More is told about an open question."""
+        """More is told about an open question; its ladder is armed again by what climbs it."""
         node = drive.run.nodes.get(command.path)
         if node is not None and node.question is not None:
             self.desk.tell(
                 drive.number, drive.run, node, why=command.why, times=command.number, to=command.to
             )
-            self._arm(drive, node)
 
     def closed(self, drive: Drive, before: Run, facts: tuple[events.AnyEvent, ...]) -> None:
         """Those who were asked are told where a question was decided, or needs no answer any more."""
