@@ -230,8 +230,9 @@ def test_killed_at_every_point(
 ) -> None:
     """Killed at any one point, or at one and again soon after, and then resumed: every rung, reminder and review is there once."""
     undisturbed = new_project(tmp_path / "undisturbed", story)
-    points = len(lives.play(undisturbed)["points"])
-    assert verdict(undisturbed, story, deaths=0) == []
+    whole = lives.play(undisturbed)
+    assert (whole["status"], verdict(undisturbed, story, deaths=0)) == (0, []), whole["note"]
+    points = len(whole["points"])
 
     places = tier.some_of(range(1, points + 1), quick=QUICK_POINTS)
     cases: list[Kills] = [(point,) for point in places]

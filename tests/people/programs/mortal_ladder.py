@@ -38,6 +38,9 @@ from towpath.store import sqlite
 PRELOADED = (making, catalogue, sqlite)
 """Loaded before the fork, so that a life is short."""
 SECONDS_MAX = 60
+"""The longest life: who waits for what never comes is ended."""
+WITH_REVIEW = 2
+"""Runs, where an emergency has left its review."""
 WRITING = ("INSERT", "UPDATE", "DELETE", "COMMIT")
 connect = sqlite3.connect
 
@@ -102,6 +105,8 @@ async def live(folder: Path) -> None:
             request = app.request(app.find("story"), {}, break_glass=story["break_glass"])
             await engine.start(request)
         clock.wind(0)  # what was due while nobody was there
+        while story["break_glass"] and len(app.store.reader.runs()) < WITH_REVIEW:
+            await asyncio.sleep(0.002)
         await settle(app, engine)
         for moment in story["moments"]:
             if moment > clock.now():
