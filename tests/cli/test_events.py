@@ -196,3 +196,18 @@ def test_an_event_lets_a_waiting_run_go_on(tow: Tow, write: Write, project: Path
     assert owner.returncode == exit_codes.OK
     assert "over since 2026-11-22T18:30:00Z" in out
     assert "run 1 goes on" not in tow("events", "replay", "last").out
+
+
+def test_old_events_are_removed_and_start_nothing_twice(tow: Tow, add: Callable[..., Any]) -> None:
+    """`tow gc` removes what was decided about, also where the run goes; the same delivery again finds its key used."""
+    add()
+    kept = json.loads(tow("gc", "--older-than", "1h", "--json").out)
+    runs_only = json.loads(tow("gc", "--older-than", "0s", "--workflow", "other", "--json").out)
+    would = json.loads(tow("gc", "--older-than", "0s", "--dry-run", "--json").out)
+    gone = tow("gc", "--older-than", "0s").out
+    again = add()
+
+    assert (kept["events"], runs_only["events"], would["events"]) == (0, 0, 1)
+    assert "1 event" in gone
+    assert "releasing" not in again.out
+    assert told(tow)[0]["event"] == 2

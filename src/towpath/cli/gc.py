@@ -42,6 +42,9 @@ def command(
 ) -> int:
     """Remove ended runs that are old: their journal, their logs, and files and definitions that only they need.
 
+    Events that were decided about so long ago go too, unless only some runs are asked for. A delivery that comes again after that
+    starts nothing twice all the same.
+
     An open run is never removed. Room in the database is used again; its file does not shrink.
     """
     from towpath.definition.model import parse_duration
@@ -58,11 +61,14 @@ def command(
     plan = retention.plan((rule, never), now=app.now())
     if not dry_run:
         plan = retention.carry_out(plan, now=app.now())
-    _tell(session, plan, dry_run=dry_run, as_json=as_json)
+    # Who asks for some runs only does not mean events.
+    is_about_runs = bool(workflow or status) or keep is not None
+    events = 0 if is_about_runs else app.store.events.forget(app.now() - age, dry_run=dry_run)
+    _tell(session, plan, events=events, dry_run=dry_run, as_json=as_json)
     return exit_codes.OK
 
 
-def _tell(session: Session, plan: RetentionPlan, *, dry_run: bool, as_json: bool) -> None:
+def _tell(session: Session, plan: RetentionPlan, *, events: int, dry_run: bool, as_json: bool) -> None:
     from towpath.cli.views import facts, words
     from towpath.cli.views.lines import line, safe, table
 
@@ -72,6 +78,7 @@ def _tell(session: Session, plan: RetentionPlan, *, dry_run: bool, as_json: bool
             "runs": [run.number for run in plan.runs],
             "artifacts": len(plan.artifacts),
             "definitions": len(plan.definitions),
+            "events": events,
             "bytes": plan.bytes,
         }
         click.echo(facts.json_line(told))
@@ -95,5 +102,6 @@ def _tell(session: Session, plan: RetentionPlan, *, dry_run: bool, as_json: bool
         words.counted(len(plan.runs), "run"),
         words.counted(len(plan.artifacts), "file"),
         words.size(plan.bytes),
+        *([words.counted(events, "event")] if events else []),
     ]
     session.out.say(f"{verb}: {', '.join(parts)}")

@@ -138,9 +138,7 @@ def _name_of(kind: str) -> str:
 
 
 def _entries(listener: Listener) -> tuple[Trigger, ...]:
-    from towpath.definition.triggers import triggers_of
-
-    return triggers_of(listener.workflow.on)
+    return listener.triggers
 
 
 def _judged(loaded: Loaded, verdict: Verdict) -> Verdict:

@@ -20,6 +20,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from towpath.core.run import Json, Micros
 from towpath.definition import model
+from towpath.definition.triggers import Trigger, triggers_of
 from towpath.engines.contract import StartRequest
 from towpath.errors import Refused
 
@@ -288,6 +289,11 @@ class Listener:
     workflow: model.Workflow
     names_secrets: bool
     """Whether it, or a workflow that it calls, names a secret."""
+    triggers: tuple[Trigger, ...] = field(init=False)
+    """The entries of its `on:`, understood."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "triggers", triggers_of(self.workflow.on))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from towpath.core.run import Json, Micros
 from towpath.definition import loader, model, projects
-from towpath.definition.triggers import Trigger, triggers_of
+from towpath.definition.triggers import Trigger
 from towpath.engines.contract import StartRequest
 from towpath.errors import NotFound, TowpathError
 from towpath.triggers.contract import Broken, Listener, Wanted
@@ -18,6 +18,7 @@ from towpath.triggers.contract import Broken, Listener, Wanted
 _SECRET = re.compile(r"\bsecrets\b")
 Stamp: TypeAlias = tuple[int, int]
 """When a file was changed, and its length: another one has to be read again."""
+_Workflows: TypeAlias = Mapping[str, loader.Loaded | Broken]
 Request: TypeAlias = Callable[[loader.Loaded, Mapping[str, Json], str], StartRequest]
 
 
@@ -39,19 +40,22 @@ class ProjectWorkflows:
         self._secret = secret
         self._is_open = is_open
         self._read: dict[Path, tuple[Stamp, loader.Loaded | Broken]] = {}
+        self._known: tuple[_Workflows, tuple[Listener | Broken, ...]] | None = None
+        """What was loaded last, and what it listens to: most events find nothing changed."""
 
     def listeners(self) -> Sequence[Listener | Broken]:
         """Every workflow, as it is now; of several with one name the first."""
         loaded = self._all()
-        return [one if isinstance(one, Broken) else self.listener(one, loaded) for one in loaded.values()]
+        if self._known is None or self._known[0] != loaded:
+            self._known = loaded, tuple(self._heard(one, loaded) for one in loaded.values())
+        return self._known[1]
 
-    def listener(
-        self, loaded: loader.Loaded, others: Mapping[str, loader.Loaded | Broken] | None = None
-    ) -> Listener:
-        """One workflow; *others* are those that it may call."""
-        known = self._all() if others is None else others
-        names_secrets = any(_SECRET.search(one.source.text) for one in _with_called(loaded, known))
-        return Listener(workflow=loaded.workflow, names_secrets=names_secrets)
+    def listener(self, loaded: loader.Loaded) -> Listener:
+        """One workflow, which may be a file outside of the project."""
+        return _listener(loaded, self._all())
+
+    def _heard(self, one: loader.Loaded | Broken, others: _Workflows) -> Listener | Broken:
+        return one if isinstance(one, Broken) else _listener(one, others)
 
     def request(self, wanted: Wanted) -> StartRequest:
         """The start of a run; raises TowpathError where its inputs do not fit."""
@@ -68,7 +72,7 @@ class ProjectWorkflows:
         """Whether a calendar of the project is open at an instant; raises NotFound."""
         return self._is_open(calendar, at)
 
-    def _all(self) -> Mapping[str, loader.Loaded | Broken]:
+    def _all(self) -> _Workflows:
         found: dict[str, loader.Loaded | Broken] = {}
         for path in self._project().workflow_files():
             one = self._loaded(path)
@@ -105,13 +109,16 @@ def entries(listeners: Sequence[Listener | Broken]) -> Iterator[tuple[Listener, 
     """Every entry of `on:` of every workflow that loads."""
     for listener in listeners:
         if isinstance(listener, Listener):
-            for trigger in triggers_of(listener.workflow.on):
+            for trigger in listener.triggers:
                 yield listener, trigger
 
 
-def _with_called(
-    loaded: loader.Loaded, known: Mapping[str, loader.Loaded | Broken]
-) -> Iterator[loader.Loaded]:
+def _listener(loaded: loader.Loaded, others: _Workflows) -> Listener:
+    names_secrets = any(_SECRET.search(one.source.text) for one in _with_called(loaded, others))
+    return Listener(workflow=loaded.workflow, names_secrets=names_secrets)
+
+
+def _with_called(loaded: loader.Loaded, known: _Workflows) -> Iterator[loader.Loaded]:
     """A workflow and those that it calls, however far down."""
     seen = {loaded.workflow.name}
     waiting = [loaded]

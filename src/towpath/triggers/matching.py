@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from towpath.core import values
 from towpath.core.run import Json
 from towpath.definition import triggers
-from towpath.definition.triggers import Trigger, triggers_of
+from towpath.definition.triggers import Trigger
 from towpath.errors import ExpressionError
 from towpath.triggers import filters, schedule
 from towpath.triggers.contract import (
@@ -68,7 +68,7 @@ def judge(event: Event, reading: Reading, listeners: Iterable[Listener | Broken]
 def ask(event: Event, reading: Reading, listener: Listener) -> Iterator[Verdict]:
     """What every entry of one workflow says about an event; of those that want a run the first gets it."""
     taken: int | None = None
-    for trigger in triggers_of(listener.workflow.on):
+    for trigger in listener.triggers:
         verdict = _verdict(event, reading, listener, trigger)
         if verdict.wanted is not None and taken is not None:
             yield _no(
