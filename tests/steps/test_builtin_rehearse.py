@@ -11,7 +11,14 @@ from action_support import FakeContext
 from towpath.steps.builtin.rehearse import rehearse
 from towpath.steps.contract import ActionFailed, Values
 
-NOW = {"plan": "a\nnew\nc", "digest": "d2", "changes": 2, "unforeseen": 0, "failing": 0}
+NOW = {
+    "plan": "a\nnew\nc",
+    "digest": "d2",
+    "changes": 2,
+    "unforeseen": 0,
+    "failing": 0,
+    "changes_nothing": False,
+}
 BEFORE = {**NOW, "plan": "a\nold\nc", "digest": "d1"}
 
 

@@ -258,7 +258,7 @@ class RehearsesSteps(Protocol):
     """What the context of a run can do besides: rehearse steps of the same run. Only `towpath.rehearse` needs it."""
 
     async def rehearse_steps(self, names: tuple[str, ...]) -> Values:
-        """What the steps of these ids, or all that follow, would do: `plan`, `digest`, `changes`, `unforeseen`, `failing`."""
+        """What the steps of these ids, or all that follow, would do: the outputs of `towpath.rehearse`."""
         ...
 
 

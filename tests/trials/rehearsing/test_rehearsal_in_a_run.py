@@ -95,7 +95,7 @@ async def test_what_was_planned_is_approved_and_done(opened: app.App, project: P
     assert node.question.evidence == {"plan": plan["plan"], "digest": plan["digest"]}
     assert "+port = 9090" in plan["plan"]
     assert "+allow tcp 9090" in plan["plan"]
-    assert (plan["changes"], plan["unforeseen"], plan["failing"]) == (2, 0, 0)
+    assert (plan["changes"], plan["unforeseen"], plan["failing"], plan["changes_nothing"]) == (2, 0, 0, False)
     assert run.status == "succeeded"
     assert run.outputs == {"digest": plan["digest"]}
     assert "port = 9090" in (project / "var/settings/shop.conf").read_text()
@@ -129,7 +129,7 @@ async def test_where_nothing_would_change_nobody_is_asked(opened: app.App) -> No
     assert run.status == "succeeded"
     assert run.nodes["approval"].status == "skipped"
     assert run.nodes["plan"].outputs is not None
-    assert run.nodes["plan"].outputs["changes"] == 0
+    assert run.nodes["plan"].outputs["changes_nothing"] is True
 
 
 async def test_a_plan_that_is_sent_back_is_made_again(opened: app.App, project: Path) -> None:
@@ -179,6 +179,7 @@ async def test_a_plan_knows_what_the_run_knows(opened: app.App, project: Path) -
     assert rows[0] == f"~ put (file.write)  creates {project}/b-i-1.txt"
     assert f"content={run.id} 1" in rows
     assert f"ID=i-1 {run.id}" in rows
+    assert (told["changes"], told["unforeseen"], told["changes_nothing"]) == (1, 1, False)
     assert not any("a-i-1" in row for row in rows)
     error = run.nodes["nothing_there"].error
     assert error is not None

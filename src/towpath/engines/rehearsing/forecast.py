@@ -64,6 +64,14 @@ class Forecast:
             inside=tuple(one.renamed(old, new) for one in self.inside),
         )
 
+    def expected(self) -> Iterator[Forecast]:
+        """The forecast itself, and all that are inside, but for what would not happen, or only after a failure."""
+        if self.happens == "no" or (self.kind == "handler" and self.name != "finally"):
+            return
+        yield self
+        for one in self.inside:
+            yield from one.expected()
+
     def all(self) -> Iterator[Forecast]:
         """The forecast itself, and all that are inside."""
         yield self
@@ -116,9 +124,16 @@ class RehearsedRun:
         return len(self._with("fails"))
 
     @property
+    def changes_nothing(self) -> bool:
+        """Whether it is certain that nothing would change: no change is foreseen, and none can come unforeseen."""
+        return not (self.changes or self.unforeseen or self.failing)
+
+    @property
     def asking(self) -> int:
         """How many times people would be asked."""
         return len(self._with("people"))
 
     def _with(self, effect: Effect) -> list[Forecast]:
-        return [one for one in self.all() if one.effect == effect and one.happens != "no"]
+        """The forecasts of an effect, but for those of steps that run only when something fails."""
+        found = [one for outer in self.steps for one in outer.expected()]
+        return [one for one in found if one.effect == effect]

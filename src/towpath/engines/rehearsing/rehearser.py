@@ -91,6 +91,7 @@ class Rehearser:
             "changes": found.changes,
             "unforeseen": found.unforeseen,
             "failing": found.failing,
+            "changes_nothing": found.changes_nothing,
         }
 
     async def close(self) -> None:

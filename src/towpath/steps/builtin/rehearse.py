@@ -47,6 +47,7 @@ class RehearseOutputs:
     changes: Annotated[int, "How many changes are foreseen"]
     unforeseen: Annotated[int, "How many steps would do something that nobody can foresee"]
     failing: Annotated[int, "How many steps would fail as things are now"]
+    changes_nothing: Annotated[bool, "Whether it is certain that nothing would change"]
 
 
 @action("towpath.rehearse", idempotent=True, effects="none")

@@ -21,6 +21,7 @@ def as_json(rehearsed: RehearsedRun) -> Object:
         "unforeseen": rehearsed.unforeseen,
         "failing": rehearsed.failing,
         "asking": rehearsed.asking,
+        "changes_nothing": rehearsed.changes_nothing,
         "looked": not rehearsed.is_static,
         "steps": [_forecast(one) for one in rehearsed.steps],
     }
