@@ -49,7 +49,7 @@ def test_a_sound_workflow_is_told_with_its_stories(tow: Tow) -> None:
     assert said.code == exit_codes.OK
     assert "complete" in said.out
     assert "build ok → deploy fails → rolled back: deploy" in said.out
-    assert said.out.rstrip().endswith("✓ sound: nothing found")
+    assert said.out.rstrip().endswith("✓ sound: nothing found in 20 states")
 
 
 def test_a_finding_has_a_place_a_story_and_an_exit_code(tow: Tow, write: Callable[[str, str], None]) -> None:
@@ -133,7 +133,7 @@ def test_a_bounded_search_says_so(tow: Tow) -> None:
 
     assert said.code == exit_codes.OK
     assert "bounded by the number of states (--max-states)" in said.out
-    assert "nothing found, and not everything was seen" in said.out
+    assert "nothing found in 3 states, and not everything was seen" in said.out
 
 
 @pytest.mark.usefixtures("sound")

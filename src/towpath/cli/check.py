@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from towpath.app import App
     from towpath.definition.loader import Loaded
     from towpath.trials.checking import Options, Report
+
+
+TOLD_FROM = 1_000
+"""States after which a person is told how far a search has come."""
+CLEAR = "\x1b[K"
+"""Takes away what stands on the rest of a terminal's line."""
 
 
 @click.command("check")
@@ -69,6 +75,7 @@ def command(  # noqa: PLR0913 - one for each option
         depth_max=max_depth or bounds.depth_max,
         seconds_max=bounds.seconds_max if max_seconds is None else max_seconds,
         keeps_graph=graph in ("dot", "svg"),
+        progress=_progress(session),
     )
     options = checking.Options(
         inputs=values.pairs(inputs, option="-i"), never=never, always=always, can_cancel=cancel, limits=limits
@@ -83,6 +90,7 @@ def command(  # noqa: PLR0913 - one for each option
     reports = []
     for name in names:
         report = check(app, app.find(name), options)
+        _clear(session)
         reports.append(report)
         if not as_json and not graph:
             _show(session, report, is_only=len(names) == 1)
@@ -106,6 +114,27 @@ def check(app: App, loaded: Loaded, options: Options) -> Report:
 
     setting = checking.Setting(project=app.project, cards=app.cards, repeatable=is_repeatable, now=app.now())
     return checking.check(loaded, setting, options)
+
+
+def _progress(session: Session) -> Callable[[int], None] | None:
+    """Tells a person who waits how far the search has come; nothing where nobody looks."""
+    err = session.err
+    if not err.is_terminal:
+        return None
+
+    def tell(states: int) -> None:
+        if states >= TOLD_FROM:
+            err.stream.write(f"\r{states:,} states ...{CLEAR}")
+            err.stream.flush()
+
+    return tell
+
+
+def _clear(session: Session) -> None:
+    err = session.err
+    if err.is_terminal:
+        err.stream.write(f"\r{CLEAR}")
+        err.stream.flush()
 
 
 def _show(session: Session, report: Report, *, is_only: bool) -> None:

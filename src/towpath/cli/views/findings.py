@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from towpath.cli.views.lines import Line, Role, cells, clip, line, safe, wrap
+from towpath.cli.views.lines import Line, Role, Span, cells, clip, line, safe, wrap
 from towpath.cli.views.words import MICROS, duration
 
 if TYPE_CHECKING:
@@ -56,11 +56,13 @@ def report_lines(report: Report, *, width: int) -> Iterator[Line]:
 def verdict(report: Report) -> Line:
     """What it comes to, in one line."""
     count = len(report.findings)
+    states: Span = (f" in {_count(report.states, 'state')}", "dim")
     if count:
-        return line(("✗ ", "bad"), f"{report.workflow}: {_count(count, 'finding')}")
+        return line(("✗ ", "bad"), f"{report.workflow}: {_count(count, 'finding')}", states)
     if not report.is_complete:
-        return line(("! ", "warn"), f"{report.workflow}: nothing found, and not everything was seen")
-    return line(("✓ ", "good"), f"{report.workflow}: nothing found")
+        rest = ", and not everything was seen"
+        return line(("! ", "warn"), f"{report.workflow}: nothing found", states, rest)
+    return line(("✓ ", "good"), f"{report.workflow}: nothing found", states)
 
 
 def _summary(report: Report, *, width: int) -> Iterator[Line]:

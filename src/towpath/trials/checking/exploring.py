@@ -178,7 +178,7 @@ class Search:
             if taken >= self._limits.states_max:
                 self._bounded("states")
                 break
-            if taken % _CLOCK_EVERY == 0 and time.monotonic() > until:
+            if taken % _CLOCK_EVERY == 0 and self._is_late(taken, until):
                 self._bounded("seconds")
                 break
             taken += 1
@@ -188,6 +188,11 @@ class Search:
         if self._world.cut:
             self._bounded("outputs")
         return self.found
+
+    def _is_late(self, taken: int, until: float) -> bool:
+        if self._limits.progress is not None:
+            self._limits.progress(taken)
+        return time.monotonic() > until
 
     def _bounded(self, bound: Bound) -> None:
         if bound not in self.found.bounds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 STATES_MAX = 100_000
@@ -31,3 +32,5 @@ class Limits:
     seconds_max: float = SECONDS_MAX
     keeps_graph: bool = False
     """Whether every state and move is kept, for a drawing."""
+    progress: Callable[[int], None] | None = None
+    """Told from time to time how many states were looked at."""
