@@ -270,12 +270,13 @@ class Search:
             self._watcher.stuck(state, here)
 
     def _next(self, here: Situation) -> Iterator[Taken]:
+        moves = tuple(self._world.moves(here))
         branch = self._reduction.branch(here) if self._reduction is not None else None
-        for move in self._world.moves(here):
-            if branch is None or has_to_be_tried(move, branch):
-                taken = make(here, move)
-                if taken is not None:
-                    yield taken
+        chosen = moves if branch is None else tuple(m for m in moves if has_to_be_tried(m, branch))
+        made = [taken for move in chosen if (taken := make(here, move)) is not None]
+        if not made and branch is not None:  # nothing can happen there: the others go first
+            made = [taken for move in moves if (taken := make(here, move)) is not None]
+        yield from made
 
 
 def make(here: Situation, move: Move) -> Taken | None:

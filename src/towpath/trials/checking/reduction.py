@@ -28,6 +28,9 @@ class Reduction:
         laws = plan.workflow.check
         self._plan = plan
         self._is_loose = is_loose
+        self._has_environments = plan.workflow.environment is not None or any(
+            planned.step is not None and planned.step.environment for planned in plan.steps
+        )
         self._is_possible = not (
             (can_cancel and not is_loose)
             or (laws is not None and laws.never)
@@ -37,7 +40,9 @@ class Reduction:
     def branch(self, here: Situation) -> Path | None:
         """The path below which alone moves have to be tried; None where all have to be."""
         run = here.run
-        if not self._is_possible or len(run.leaves) < 2 or not set(run.protections) <= run.entered:  # noqa: PLR2004 - two at once
+        if not self._is_possible or len(run.leaves) < 2:  # noqa: PLR2004 - two at once
+            return None
+        if self._has_environments and not set(run.protections) <= run.entered:
             return None
         leaf = run.open_leaves()[0]
         return self._branch_of(run, leaf)
