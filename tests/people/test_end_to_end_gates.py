@@ -100,6 +100,7 @@ async def test_a_scheduled_change_is_seen(tmp_path: Path) -> None:
 
     assert "the window of production (change scheduled)" in listed.stdout
     assert "the window of production (change scheduled)" in seen.stdout
+    assert "; until " in seen.stdout
     assert "waits for the window of production (change scheduled)" in timeline.stdout
 
 

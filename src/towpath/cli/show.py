@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import click
@@ -140,7 +141,10 @@ def _end(session: Session, app: App, row: RunRow, run: Run, chronicle: Chronicle
 
     out = session.out
     ending = summary.ending_lines(run, out, tail=last_words(app.logs.folder_of(row.number), run))
-    waiting = () if run.has_ended else summary.waiting_lines(run, chronicle, row.number, out, now=app.now())
+    waiting: tuple[Line, ...] = ()
+    if not run.has_ended:
+        opens_at = functools.partial(app.desk.window_opens_at, now=app.now())
+        waiting = summary.waiting_lines(run, chronicle, row.number, out, now=app.now(), opens_at=opens_at)
     hints = summary.hint_lines(summary.hints(run, row.number), out)
     for block in (waiting, *_ladders(session, app, row, run), ending, hints):
         if block:

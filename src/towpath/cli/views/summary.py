@@ -41,10 +41,16 @@ def headline(run: Run, number: RunNumber, *, now: Micros, width: int = 10_000) -
 
 
 def waiting_lines(
-    run: Run, chronicle: Chronicle, number: RunNumber, screen: Screen, *, now: Micros
+    run: Run,
+    chronicle: Chronicle,
+    number: RunNumber,
+    screen: Screen,
+    *,
+    now: Micros,
+    opens_at: waits.OpensAt | None = None,
 ) -> tuple[Line, ...]:
     """Everything that the run waits for, each with the command that ends the wait."""
-    found = waits.waits(run, chronicle)
+    found = waits.waits(run, chronicle, opens_at=opens_at)
     made: list[Line] = []
     for wait in found[: waits.WAITS_SHOWN_MAX]:
         made.append(clip(line(("waits  ", "warn"), *waits.described(wait, now=now)), screen.width))

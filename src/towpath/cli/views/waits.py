@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from towpath.cli.views import words
 from towpath.cli.views.chronicle import Chronicle
@@ -12,6 +15,8 @@ from towpath.engines.summaries import awaited_in_words
 from towpath.people import choices
 
 WAITS_SHOWN_MAX = 20
+OpensAt: TypeAlias = Callable[[str], Micros | None]
+"""When the window of a name opens; None where it never does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +36,8 @@ class Wait:
     """Whether people are asked; that comes first."""
 
 
-def waits(run: Run, chronicle: Chronicle) -> tuple[Wait, ...]:
-    """Everything that an open run waits for, questions to people first."""
+def waits(run: Run, chronicle: Chronicle, *, opens_at: OpensAt | None = None) -> tuple[Wait, ...]:
+    """Everything that an open run waits for, questions to people first; with *opens_at*, until when windows are closed."""
     if run.state == "queued":
         return (
             Wait(
@@ -41,8 +46,20 @@ def waits(run: Run, chronicle: Chronicle) -> tuple[Wait, ...]:
                 since=run.accepted_at,
             ),
         )
-    found = [wait for path in run.leaves if (wait := wait_of(run, run.nodes[path], chronicle)) is not None]
+    nodes = [run.nodes[path] for path in run.leaves]
+    found = [
+        _until_open(wait, node, opens_at)
+        for node in nodes
+        if (wait := wait_of(run, node, chronicle)) is not None
+    ]
     return tuple(sorted(found, key=lambda wait: (not wait.asks, wait.since or 0, wait.path)))
+
+
+def _until_open(wait: Wait, node: Node, opens_at: OpensAt | None) -> Wait:
+    """The same wait; for a window, with the moment at which it opens, as its calendars stand."""
+    if opens_at is None or node.awaited is None or node.awaited.kind != "window":
+        return wait
+    return dataclasses.replace(wait, until=opens_at(node.awaited.name))
 
 
 def wait_of(run: Run, node: Node, chronicle: Chronicle) -> Wait | None:
