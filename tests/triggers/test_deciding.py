@@ -6,9 +6,9 @@ import pytest
 from inbox_support import NOW, SECOND, World, push
 
 from towpath.errors import Refused, StoreUnavailable
-from towpath.store.contract import EventSettled
+from towpath.store.contract import EventSettled, Started
 from towpath.triggers import deciding
-from towpath.triggers.contract import Broken
+from towpath.triggers.contract import Broken, Wanted
 
 
 @pytest.fixture
@@ -209,3 +209,34 @@ async def test_what_nobody_verified_starts_only_what_says_so(world: World) -> No
     assert [wanted.workflow for wanted in world.runs.wanted] == ["open"]
     assert world.runs.wanted[0].without_secrets
     assert world.made_of()[0][2].startswith("nobody knows who sent it")
+
+
+@pytest.mark.parametrize("error", [KeyError("surprise"), RecursionError("too deep"), ValueError()])
+async def test_a_poisonous_event_stops_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What breaks while one event is decided about fails that event, with its name; the next one starts its run."""
+    world.inbox.accept(push(delivery="d1", after="poison"))
+    world.inbox.accept(push(delivery="d2"))
+    start = world.runs.start
+
+    async def starts(wanted: Wanted) -> Started:
+        if wanted.event["after"] == "poison":
+            raise error
+        return await start(wanted)
+
+    monkeypatch.setattr(world.runs, "start", starts)
+    await world.decider.work()
+
+    assert world.row(1).state == "failed"
+    assert type(error).__name__ in world.row(1).because
+    assert world.row(2).state == "matched"
+
+
+async def test_a_payload_that_cannot_be_read_any_more_has_failed(world: World) -> None:
+    """What is kept is read again when it is decided about; a shape that is not known any more is a failure with its reason."""
+    world.inbox.accept(push())
+    world.store.events._data.payloads[world.row().id] = b"[]"
+    await world.decider.work()
+
+    assert (world.row().state, world.row().because[:36]) == ("failed", "this is no delivery of GitHub: it ha")

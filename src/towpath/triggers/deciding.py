@@ -8,6 +8,7 @@ nothing starts twice: runs have start keys, and a run that was told of an event 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -31,6 +32,7 @@ from towpath.store.contract import (
 from towpath.triggers import matching, payloads
 from towpath.triggers.contract import Event, Listener, Project, Reading, Verdict, Verified, Wanted, Way
 
+_LOG = logging.getLogger(__name__)
 ATTEMPTS_MAX = 5
 """How often an event is begun that ends the process which decides about it."""
 WAITING_RUNS_MAX = 1_000
@@ -69,23 +71,30 @@ class Decider:
         """Decide about everything that waits, and about what was held back for long enough; gives the events, in order."""
         done: list[EventId] = []
         while (row := self._events.take(self._owner)) is not None:
-            await self._decide(row)
+            await self._decide_safely(row)
             done.append(row.id)
         for hold in self._events.due_holds(self._now()):
             await self._release(hold)
             done.append(hold.event)
         return tuple(done)
 
+    async def _decide_safely(self, row: EventRow) -> None:
+        """Decide about an event; one that breaks something has failed, and stops none of those behind it."""
+        try:
+            await self._decide(row)
+        except StoreUnavailable:
+            raise  # nothing was kept, and nothing can be: the event waits
+        except Exception as error:
+            _LOG.exception("trigger.event_failed event=%s", row.id)
+            why = error.message if isinstance(error, TowpathError) else f"{type(error).__name__}: {error}"
+            self._settle(EventSettled(event=row.id, at=self._now(), because=why, state="failed"))
+
     async def _decide(self, row: EventRow) -> None:
         if row.attempts > ATTEMPTS_MAX:
             why = f"the process that decided about it ended {ATTEMPTS_MAX} times"
             self._settle(EventSettled(event=row.id, at=self._now(), because=why, state="failed"))
             return
-        try:
-            event, reading = self._read(row)
-        except TowpathError as problem:
-            self._settle(EventSettled(event=row.id, at=self._now(), because=problem.message, state="failed"))
-            return
+        event, reading = self._read(row)
         judged = matching.judge(event, reading, self._project.listeners())
         holds: list[EventHold] = []
         reactions: list[Reaction] = []
