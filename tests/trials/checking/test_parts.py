@@ -344,3 +344,40 @@ def test_a_rollback_after_a_send_back_may_miss_what_is_made_again(bench: Bench) 
 
     assert finding.kind.name == "rollback-blind"
     assert finding.story[1:3] == ("anna sends back accept", "build fails")
+
+
+THROUGH_A_VARIABLE = """
+name: through_a_variable
+inputs:
+  mode: {type: string, enum: [fast, slow], default: fast}
+vars:
+  is_fast: ${{ inputs.mode == "fast" }}
+steps:
+  - {id: thorough, if: "!vars.is_fast", idempotent: true, run: ./thorough.sh}
+"""
+
+
+def test_what_a_variable_asks_of_an_input_is_asked(bench: Bench) -> None:
+    """A condition that reads a variable tells apart what the variable tells apart."""
+    report = bench.check(THROUGH_A_VARIABLE)
+
+    assert report.starts == 2
+    assert report.findings == ()
+
+
+BY_HAND_OR_BY_EVENT = """
+name: by_hand_or_by_event
+on:
+  - github.push: {branches: [main]}
+  - manual
+steps:
+  - {id: tag, if: event.ref == "refs/tags/v1", idempotent: true, run: ./tag.sh}
+"""
+
+
+def test_a_start_by_hand_has_no_event(bench: Bench) -> None:
+    """What reads the event fails in a run that a person started, and that is told."""
+    (finding,) = bench.check(BY_HAND_OR_BY_EVENT).findings
+
+    assert finding.kind.name == "expression-fails"
+    assert finding.story[0] == "started by hand"

@@ -250,10 +250,17 @@ def _starts(
             f"{name} = {value_text(chosen[name])}" if name in chosen else f"no {name}" for name in several
         )
         chosen = {**chosen, **{name: value for name, value in given.items() if name not in choices}}
-        starts.extend(
-            Start(_start(inputs.complete_inputs(workflow.inputs, chosen), event, protections), label)
-            for event in _events(workflow, asked)
-        )
+        events = _events(workflow, asked)
+        for event in events:
+            how = (
+                ""
+                if len(events) == 1
+                else "started by hand"
+                if event is None
+                else f"event = {value_text(event)}"
+            )
+            begin = _start(inputs.complete_inputs(workflow.inputs, chosen), event, protections)
+            starts.append(Start(begin, ", ".join(word for word in (label, how) if word)))
     return tuple(starts), are_all
 
 

@@ -107,9 +107,12 @@ def _absent(plan: Plan, run: Run, path: Path, reference: tuple[str, ...]) -> tup
     return ".".join(reference[:_STEP_OUTPUT]), f"`{reference[1]}` {why}"
 
 
-def is_sure(plan: Plan, found: Culprit, cards: ActionCards | None) -> bool:
+def is_sure(plan: Plan, run: Run, found: Culprit, cards: ActionCards | None) -> bool:
     """Whether every value that the expression reads is of a type that somebody declared: then it may really occur."""
-    return found.source is not None and all(_is_declared(plan, one, cards) for one in found.references)
+    return found.source is not None and all(
+        _is_declared(plan, one, cards) or (one[0] == "event" and run.event is None)
+        for one in found.references
+    )
 
 
 def _is_declared(plan: Plan, reference: tuple[str, ...], cards: ActionCards | None) -> bool:  # noqa: PLR0911 - one answer for each kind of path

@@ -418,7 +418,7 @@ class Judge:
             what, why = found.absent
             name = "rollback-blind" if "~rollback" in path else "reads-nothing"
             message = f"{whose} reads {what}, and {why}"
-        elif not culprits.is_sure(self._plan, found, self._cards):
+        elif not culprits.is_sure(self._plan, run, found, self._cards):
             return
         self._tell(
             ("expression", owner, keys),

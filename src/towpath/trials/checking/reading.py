@@ -640,7 +640,12 @@ class _Reader:
             self._is_unsure = True
             return _KnownView(name)
         self._follows.add(name)
-        return self.resolve(expressions.syntax_of(part.source))
+        made_of = expressions.syntax_of(part.source)
+        view = self.resolve(made_of)
+        if view is None:
+            self._visit(made_of, wants_bool=True)
+            return _KnownView(name)
+        return view
 
     def _item(self, name: str) -> View:
         """The `as` name of a loop around the step."""

@@ -43,7 +43,8 @@ def tell(plan: Plan, story: Story) -> tuple[str, ...]:
     """The beats of a story, told by playing it once more in the core."""
     beats: list[_Beat] = []
     if story.start.label:
-        beats.append(_Beat("", (f"with {story.start.label}",)))
+        label = story.start.label
+        beats.append(_Beat("", (label if label.startswith("started") else f"with {label}",)))
     run = advance(new_run(plan, RUN_ID), story.start.stimulus)
     beats.extend(_consequences(run.facts))
     now = run.run
