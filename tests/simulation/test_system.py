@@ -295,6 +295,14 @@ def _case(seed: int, workflow: str) -> Case:
     return msgspec.structs.replace(case, acts=tuple(acts))
 
 
+def test_a_crash_is_told_with_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a changed source tree does that nobody has thought of is a violation too, and does not end the soak without a word."""
+    monkeypatch.setattr(summaries, "summary_of", lambda *_: 1 / 0)
+    tally = soak.play_seeds(range(1))
+
+    assert [seed for seed, violation in tally.violations if "ZeroDivisionError" in violation] == [0]
+
+
 def test_a_failing_case_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has nothing to do with a failure is left out of the case that is kept."""
     _needs_one_approval(monkeypatch)

@@ -106,6 +106,8 @@ class World:
                 checks.check_world(self, errors)
             except (Violation, AssertionError) as violation:
                 violations = [_told(violation)]
+            except Exception as error:  # noqa: BLE001 - whatever a changed source tree does, its seed has to be told
+                violations = [f"it crashed: {_place_of(error)}"]
             finally:
                 for process in self.everybody:
                     process.loop.let_go()
@@ -521,10 +523,12 @@ class World:
 
 def _told(violation: BaseException) -> str:
     """What is wrong; an assertion of the product that has no words is named by its place."""
-    if str(violation):
-        return str(violation)
-    last = traceback.extract_tb(violation.__traceback__)[-1]
-    return f"{type(violation).__name__} at {last.filename}:{last.lineno}: {last.line}"
+    return str(violation) or _place_of(violation)
+
+
+def _place_of(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{error!r} at {last.filename}:{last.lineno}: {last.line}"
 
 
 def play(case: Case) -> Outcome:
