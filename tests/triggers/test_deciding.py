@@ -240,3 +240,17 @@ async def test_a_payload_that_cannot_be_read_any_more_has_failed(world: World) -
     await world.decider.work()
 
     assert (world.row().state, world.row().because[:36]) == ("failed", "this is no delivery of GitHub: it ha")
+
+
+async def test_a_held_event_that_breaks_something_is_held_no_longer(world: World) -> None:
+    """What goes wrong when it is released stands with the event, and it is not tried for ever."""
+    world.project.found.clear()
+    world.project.add("build", "- github.push: {}\n  debounce: 30s")
+    world.inbox.accept(push())
+    await world.decider.work()
+    world.runs.error = KeyError("surprise")
+    world.at = NOW + 30 * SECOND
+    await world.decider.work()
+
+    assert (world.row().state, world.made_of()) == ("failed", [("build", None, "KeyError: 'surprise'")])
+    assert world.store.events.next_hold() is None

@@ -74,7 +74,7 @@ class Decider:
             await self._decide_safely(row)
             done.append(row.id)
         for hold in self._events.due_holds(self._now()):
-            await self._release(hold)
+            await self._release_safely(hold)
             done.append(hold.event)
         return tuple(done)
 
@@ -84,9 +84,8 @@ class Decider:
             await self._decide(row)
         except StoreUnavailable:
             raise  # nothing was kept, and nothing can be: the event waits
-        except Exception as error:
-            _LOG.exception("trigger.event_failed event=%s", row.id)
-            why = error.message if isinstance(error, TowpathError) else f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - the edge of an event: what goes wrong with it is told with it
+            why = _told(row.id, error)
             self._settle(EventSettled(event=row.id, at=self._now(), because=why, state="failed"))
 
     async def _decide(self, row: EventRow) -> None:
@@ -137,27 +136,30 @@ class Decider:
             return _reaction(verdict, because=problem.message, is_failure=True)
         return _reaction(verdict, run=int(started.number), existing=started.existing)
 
-    async def _release(self, hold: EventHold) -> None:
-        """Start what was held back: the entry is asked once more, as it is now."""
-        row = self._events.event(hold.event)
+    async def _release_safely(self, hold: EventHold) -> None:
+        """Start what was held back; what breaks something has failed, and is held back no longer."""
         workflow, _, position = hold.key.rpartition("/")
-        reaction = Reaction(
-            workflow=workflow, position=int(position), because="the entry is not there any more"
-        )
         try:
-            event, reading = self._read(row)
-        except TowpathError as problem:
-            reaction = msgspec.structs.replace(reaction, because=problem.message, is_failure=True)
-        else:
-            listeners = [
-                one
-                for one in self._project.listeners()
-                if isinstance(one, Listener) and one.workflow.name == workflow
-            ]
-            for verdict in matching.judge(event, reading, listeners).verdicts:
-                if verdict.position == int(position):
-                    reaction = await self._react(dataclasses.replace(verdict, debounce=None))
+            reaction = await self._release(hold, workflow, int(position))
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            why = _told(hold.event, error)
+            reaction = Reaction(workflow=workflow, position=int(position), because=why, is_failure=True)
         self._events.release(hold, reaction, at=self._now())
+
+    async def _release(self, hold: EventHold, workflow: str, position: int) -> Reaction:
+        """What becomes of an event that was held back: its entry is asked once more, as it is now."""
+        event, reading = self._read(self._events.event(hold.event))
+        listeners = [
+            one
+            for one in self._project.listeners()
+            if isinstance(one, Listener) and one.workflow.name == workflow
+        ]
+        for verdict in matching.judge(event, reading, listeners).verdicts:
+            if verdict.position == position:
+                return await self._react(dataclasses.replace(verdict, debounce=None))
+        return Reaction(workflow=workflow, position=position, because="the entry is not there any more")
 
     async def _tell_waiting(self, row: EventRow, event: Event, reading: Reading) -> AsyncIterator[Reaction]:
         """Tell the runs that wait for such an event; one that nobody has verified lets nothing go on."""
@@ -216,6 +218,14 @@ def _hold(verdict: Verdict, row: EventRow, debounce: Micros) -> EventHold:
     return EventHold(
         key=f"{verdict.workflow}/{verdict.position}", event=row.id, due_at=row.received_at + debounce
     )
+
+
+def _told(event: EventId, error: Exception) -> str:
+    """What went wrong with an event: as it is told where somebody can put it right, else with its name."""
+    if isinstance(error, TowpathError):
+        return error.message
+    _LOG.error("trigger.event_failed event=%s", event, exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _reaction(
