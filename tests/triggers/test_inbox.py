@@ -131,6 +131,16 @@ def test_anybody_is_let_in_where_that_is_spelt_out(world: World) -> None:
     assert world.row().way == "nobody"
 
 
+def test_nobody_can_take_the_id_of_a_delivery_to_come(world: World) -> None:
+    """A forged delivery that is let in does not make the real one a repeat."""
+    world.project.add("open", "- github.push: {unsafe_unverified: true}")
+    forged = world.inbox.accept(push(secret="guess"))
+    real = world.inbox.accept(push())
+
+    assert (forged.existing, real.existing) == (False, False)
+    assert world.row(forged.event).delivery == "unverified/d1"
+
+
 def test_standard_webhooks_are_known_by_their_own_id(world: World) -> None:
     """The id that is signed with the request is the delivery, and a repeat of it is the same event."""
     world.project.add("pay", "- webhook: {path: /pay, verify: {standard_webhooks: {secret: other}}}")

@@ -19,6 +19,8 @@ from towpath.triggers.payloads import Source, parse_body, sources
 
 HEADER_CHARS_MAX = 1_000
 """Of a header that is kept."""
+UNVERIFIED_PREFIX = "unverified/"
+"""Before the id of a delivery that nobody has signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +57,11 @@ def receive(
     payload = source.unpack(known, parse_body(known, body))
     kept = {name: known[name][:HEADER_CHARS_MAX] for name in source.headers if name in known}
     reading = source.read(kept, payload)
+    # Nobody may take the id of a delivery that the real sender has yet to make.
+    prefix = "" if verified.is_trusted else UNVERIFIED_PREFIX
     event = Event(
         source=f"{source.name}{path}",
-        delivery=shortened(reading.delivery or delivery),
+        delivery=shortened(f"{prefix}{reading.delivery or delivery}"),
         received_at=at,
         kind=sources.kind_of(reading, source),
         payload=payload,
