@@ -142,6 +142,24 @@ def kill(process: subprocess.Popen[str]) -> tuple[str, str]:
     return process.communicate(timeout=SECONDS_MAX)
 
 
+def stop_between_writes(place: Place, process: subprocess.Popen[str]) -> None:
+    """SIGSTOP at a moment when the process does not hold the database: whoever stands still in a write holds up everybody, and is told of."""
+
+    def stands_still() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        with contextlib.closing(
+            sqlite3.connect(place.data / "towpath.db", timeout=0, isolation_level=None)
+        ) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+                return False
+        return True
+
+    wait_for(stands_still, what="a moment between two writes", of=process)
+
+
 def processes_with(word: str) -> list[int]:
     """The living processes that carry *word* in their environment."""
     found = []

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from fault_support import Place, wait_for
+from fault_support import Place, stop_between_writes, wait_for
 
 from tiers import Tier
 from towpath.core import stimuli
@@ -98,7 +98,7 @@ def test_ten_thousand_signals(tier: Tier, tmp_path: Path, played: Callable[[int]
     running = place.begin("run", "w", "--no-ask")
     wait_for((place.folder / "ready").exists, what="the step", of=running)
     before = peak_bytes(running.pid)
-    os.kill(running.pid, signal.SIGSTOP)
+    stop_between_writes(place, running)
     try:
         letters, refused = flooded(place, signals)
     finally:
