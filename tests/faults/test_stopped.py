@@ -68,14 +68,13 @@ def test_an_answer_to_one_that_stands_still_is_kept(tmp_path: Path) -> None:
         said: subprocess.Popen[str] = place.begin("approve", "1", "q", TOW_USER="bob")
         wait_for(lambda: letters(place) == 1, what="the letter", of=said)
         tried = rivals(place)
-        still = (said.poll(), len(place.facts()))
     finally:
         os.kill(owner.pid, signal.SIGCONT)
     _, complaint = said.communicate(timeout=60)
     owner.communicate(timeout=60)
     kinds = Counter(record.split('"event":"')[1].split('"')[0] for _, record in place.facts())
 
-    assert ([code for code, _ in tried], still[0]) == ([REFUSED] * RIVALS, None)
+    assert [code for code, _ in tried] == [REFUSED] * RIVALS
     # On a busy machine the sender may stop waiting for the answer; what it said is kept all the same.
     assert said.returncode == 0 or "did not answer within" in complaint, complaint
     assert (owner.returncode, words(place)) == (0, ["a", "b"])
