@@ -106,6 +106,12 @@ async def settled(bench: Bench) -> None:
     await cast("EmbeddedEngine", bench.engine).until_idle()
 
 
+async def until_driven(bench: Bench, run: RunNumber) -> RunNumber:
+    """Waits until the engine has heard that a run is accepted: the journal may show it a moment before."""
+    await until(lambda: cast("EmbeddedEngine", bench.engine).owns(run))
+    return run
+
+
 def shown(at: int) -> str:
     """A moment as the clocks in Berlin show it: `Mon 23 Nov 10:00 CET`."""
     moment = datetime.datetime.fromtimestamp(at // clocks.SECOND, zoneinfo.ZoneInfo(ZONE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from end_to_end_support import PROJECT, office, opened, settled, tow, until_noticed, wind_to
+from end_to_end_support import PROJECT, office, opened, settled, tow, until_driven, until_noticed, wind_to
 
 from engines.engine_support import Bench, dying, embedded, until
 from towpath.core import events
@@ -38,7 +38,7 @@ async def review_of(bench: Bench, run: RunNumber) -> RunNumber:
 
     await until(is_there)
     (one,) = found
-    return one
+    return await until_driven(bench, one)
 
 
 # ---- the freeze ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from end_to_end_support import (
     settled,
     shown,
     tow,
+    until_driven,
     until_noticed,
     wind_to,
 )
@@ -53,7 +54,7 @@ async def at_the_gate(bench: Bench) -> RunNumber:
 
     await until(asks)
     (run,) = found
-    return run
+    return await until_driven(bench, run)
 
 
 async def start(bench: Bench, name: str, *, by: str = "user:cy", **inputs: str) -> RunNumber:

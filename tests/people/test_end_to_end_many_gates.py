@@ -19,6 +19,7 @@ from towpath.store.contract import RunNumber
 
 GATES = 2 * RESIDENT_WAITING_MAX
 HOURS = 6
+LOOKS = 40
 REMINDED = """
 steps:
   - id: gate
@@ -41,6 +42,16 @@ def costs(bench: Bench) -> dict[str, int]:
     }
 
 
+async def at_rest(bench: Bench) -> dict[str, int]:
+    """What an engine holds for good: the least that is seen for a while, since what is told is written by tasks that end."""
+    await settled(bench)
+    seen = []
+    for _ in range(LOOKS):
+        await asyncio.sleep(0.005)
+        seen.append(costs(bench))
+    return min(seen, key=lambda held: held["tasks"])
+
+
 async def open_gates(bench: Bench, name: str, count: int) -> list[Any]:
     """Starts so many runs that wait, and lets everything that was begun for them come to its end."""
     runs = [await bench.start(name) for _ in range(count)]
@@ -53,9 +64,9 @@ async def test_more_gates_need_nothing_more(tmp_path: Path, text: str) -> None:
     """Twice as many gates as are kept in memory: threads, tasks and runs in memory stay as they were; a timer each."""
     async with office(tmp_path, now="2026-11-21 12:00", project=QUIET, gate=text) as bench:
         await open_gates(bench, "gate", RESIDENT_WAITING_MAX)
-        before = costs(bench)
+        before = await at_rest(bench)
         await open_gates(bench, "gate", GATES - RESIDENT_WAITING_MAX)
-        after = costs(bench)
+        after = await at_rest(bench)
 
     assert (before["timers"], after["timers"]) == (RESIDENT_WAITING_MAX, GATES)
     assert {**before, "timers": GATES} == after
@@ -66,11 +77,11 @@ async def test_gates_that_stay_open_need_nothing_more(tmp_path: Path, text: str)
     """Hours of reminders and rungs, or of looking at the calendar, leave an engine with what it had before."""
     async with office(tmp_path, now="2026-11-21 12:00", project=QUIET, gate=text) as bench:
         runs = await open_gates(bench, "gate", RESIDENT_WAITING_MAX + 20)
-        before = costs(bench)
+        before = await at_rest(bench)
         for _ in range(HOURS):
             bench.wind(3_600)
             await settled(bench)
-        after = costs(bench)
+        after = await at_rest(bench)
         reminders = {len(told(bench, run)) for run in (runs[0], runs[-1])}
 
     assert before == after
