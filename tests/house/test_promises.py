@@ -17,7 +17,7 @@ FIGURES = json.loads((ROOT / "docs" / "promises.json").read_text(encoding="utf-8
 ENTRIES = sorted({entry for promise in PROMISES.values() for entry in promise.tests})
 
 
-def tests_in(path: Path) -> set[str]:
+def functions_in(path: Path) -> set[str]:
     """The test functions of a file, or of the files of a folder, as pytest names them without their parameters."""
     files = sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
     return {
@@ -46,7 +46,7 @@ def test_every_entry_of_the_table_is_there(entry: str) -> None:
     file, _, name = entry.partition("::")
 
     assert (ROOT / file).exists()
-    assert not name or entry in tests_in(ROOT / file)
+    assert not name or entry in functions_in(ROOT / file)
 
 
 def test_every_promise_has_cases() -> None:
