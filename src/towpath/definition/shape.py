@@ -538,7 +538,9 @@ class _Wording:
         key, holder = str(trouble.path[-1]), trouble.path[:-1]
         meant = self._unused_lookalike(key, holder)
         field = self._field(trouble.path)
-        advice = f"did you mean `{key}` where it says `{meant}`?" if meant else _example(key, field, self._takes)
+        advice = (
+            f"did you mean `{key}` where it says `{meant}`?" if meant else _example(key, field, self._takes)
+        )
         _, name = self._source.find((*self._prefix, *holder))
         where = f"each item of `{_last_key(holder)}` needs"
         if name is not None or (holder and isinstance(holder[-1], str)):
