@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 from scripted_runs import FLEET, RELEASE, Scripted
 
 from towpath.cli.views import timeline
+from towpath.core import events
 
 ASKS = """
 name: asks
@@ -92,3 +95,8 @@ def test_what_is_notable_in_a_crowd() -> None:
     notable = [entry.text for entry in timeline.Teller().tell(world.facts) if entry.path and entry.is_notable]
 
     assert notable == ["failed after 1.0s: no answer"]
+
+
+def test_every_way_into_an_environment_has_its_words() -> None:
+    """However a gate opens, the timeline can say so."""
+    assert set(timeline.ENTERED) == set(get_args(get_type_hints(events.EnvironmentEntered)["how"]))

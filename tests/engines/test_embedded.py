@@ -13,7 +13,8 @@ import pytest
 from engines.engine_support import HOLD, Bench, Home, embedded, until
 from towpath.core import stimuli
 from towpath.engines.embedded import loop, mailroom
-from towpath.errors import BugError, NotFound, Refused, StoreUnavailable
+from towpath.errors import BugError, LimitExceeded, NotFound, Refused, StoreUnavailable
+from towpath.store import connections
 from towpath.store.contract import RunNumber
 
 ASK = 'steps: [{id: q, approve: "Go?", who: ["group:team"]}, {id: a, uses: stage.act, with: {name: a}}]'
@@ -88,6 +89,26 @@ async def test_a_poisonous_run_does_not_stop_the_others(
 
     assert (ended.status, bench.kinds(broken)) == ("succeeded", before)
     assert "engine.run_poisoned run=1 by=Answered" in caplog.text
+
+
+async def test_outputs_that_are_too_long_to_be_kept_fail_their_step(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no record can hold is an error of its step, which is handled as any other; an answer as long is refused."""
+    monkeypatch.setattr(connections, "VALUE_BYTES_MAX", 200_000)
+    home.write("long", "steps:\n  - {id: a, uses: stage.act, with: {name: a}, on_failure: ask}\n")
+    home.stage.answers("a", {"text": "x" * 300_000}, {})
+    async with embedded(home) as bench:
+        run = await bench.start("long")
+        seen = await bench.until_status(run, "waiting")
+        with pytest.raises(LimitExceeded, match="longer than"):
+            await bench.answer(run, "a", "skip", comment="x" * 300_000)
+        await bench.answer(run, "a", "retry")
+        ended = await bench.to_end(run)
+
+    error = seen.nodes["a"].error
+    assert error is not None
+    assert (error.kind, "cannot be kept" in error.message, ended.status) == ("invalid", True, "succeeded")
 
 
 async def test_a_run_that_was_poisonous_goes_on_when_the_mistake_is_mended(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engines.engine_support import HOLD, PROJECT, TEAM, Bench, Home, dying, embedded, until
-from towpath.core import stimuli
+from towpath.core import events, stimuli
 from towpath.core.run import Node, Run
 from towpath.store.contract import RunNumber
 
@@ -173,3 +173,18 @@ async def test_a_queued_run_whose_owner_died_holds_up_nobody(home: Home) -> None
         last = await bench.to_end(stranded)
 
     assert ([run.status for run in ended], still, last.status) == (["succeeded"] * 2, "queued", "succeeded")
+
+
+async def test_the_record_says_where_silence_opened_a_gate(home: Home) -> None:
+    """An approval by silence is written, and is not called an approval of somebody."""
+    approval = '{who: ["group:team"], answer_within: 1h, if_unanswered: approve}'
+    protect(home, f"{{approval: {approval}}}")
+    home.write("release", RELEASE)
+    async with embedded(home) as bench:
+        run = await bench.start("release")
+        await bench.until(run, lambda seen: "~gate_production" in seen.nodes)
+        bench.wind(3600)
+        await bench.to_end(run)
+        (entered,) = [fact for fact in bench.events(run) if isinstance(fact, events.EnvironmentEntered)]
+
+    assert entered.how == "unanswered"

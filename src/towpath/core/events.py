@@ -98,7 +98,7 @@ class EnvironmentEntered(Event, frozen=True, tag="environment_entered"):
     """The gate of a protected environment is open for the rest of the run: approved, in its window, or by breaking the glass."""
 
     environment: str
-    how: Literal["approved", "window", "place", "break_glass"]
+    how: Literal["approved", "unanswered", "window", "place", "break_glass"]
 
 
 class StepRetrying(Event, frozen=True, tag="step_retrying"):

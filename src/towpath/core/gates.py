@@ -139,7 +139,7 @@ def gate_ended(turn: Turn, gate: Node) -> None:
     environment = environment_of(gate)
     held = [node for node in turn.run.open_leaves() if _is_held(node, environment)]
     if gate.went_well:
-        how = _how(turn, environment)
+        how = _how(turn, environment, gate)
         turn.emit(events.EnvironmentEntered(at=turn.at, environment=environment, how=how))
     for node in held:
         if gate.went_well:
@@ -148,12 +148,15 @@ def gate_ended(turn: Turn, gate: Node) -> None:
             _refuse(turn, node, gate)
 
 
-def _how(turn: Turn, environment: str) -> Literal["approved", "window", "place", "break_glass"]:
+def _how(
+    turn: Turn, environment: str, gate: Node
+) -> Literal["approved", "unanswered", "window", "place", "break_glass"]:
     if turn.run.break_glass:
         return "break_glass"
     protection = turn.run.protections[environment]
     if protection.who:
-        return "approved"
+        approvals = sum(answer.decision == "approve" for answer in gate.answers)
+        return "approved" if approvals >= protection.quorum else "unanswered"
     return "window" if protection.has_window else "place"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,6 +30,16 @@ _STATUS_ROLES: dict[str, Role] = {
 def status_span(status: str) -> Span:
     """A run's status in its colour."""
     return status, _STATUS_ROLES.get(status, "bad")
+
+
+ENTERED: Mapping[str, str] = {
+    "approved": "it was approved",
+    "unanswered": "nobody answered in time, which counts as approved",
+    "window": "its window is open",
+    "place": "there is a place in it",
+    "break_glass": "the glass was broken",
+}
+"""Why a run may go into an environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,13 +182,10 @@ class Teller:
         )
 
     def _entered(self, fact: events.EnvironmentEntered) -> Entry:
-        how = {
-            "approved": "it was approved",
-            "window": "its window is open",
-            "break_glass": "the glass was broken",
-        }
         role: Role = "bad" if fact.how == "break_glass" else "good"
-        return Entry(at=fact.at, path="", text=f"enters {safe(fact.environment)}: {how[fact.how]}", role=role)
+        return Entry(
+            at=fact.at, path="", text=f"enters {safe(fact.environment)}: {ENTERED[fact.how]}", role=role
+        )
 
     def _body_ended(self, fact: events.BodyEnded) -> Entry | None:
         if fact.outcome != "failed" or fact.path in self._frames or not fact.path:

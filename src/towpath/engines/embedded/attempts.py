@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from towpath.core import commands
-from towpath.core.run import Path
+from towpath.core.run import Error, Path
+from towpath.core.stimuli import StepEnded
 from towpath.engines.performing import Order
+from towpath.errors import LimitExceeded
 from towpath.store.contract import RunNumber
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Attempts:
         )
         ended = engine.performer.perform_now(order, at=engine.clock.now)
         if ended is not None:
-            engine.tell_soon(drive.number, ended)
+            self._tell(drive.number, ended)
             return
         key = (drive.number, command.path)
         task = asyncio.get_running_loop().create_task(self._perform_in_place(order))
@@ -83,7 +85,18 @@ class Attempts:
         finally:
             self._stopping.discard(task)
         self._tasks.pop((order.number, order.command.path), None)
-        engine.tell_soon(order.number, msgspec.structs.replace(ended, seed=secrets.randbits(30)))
+        self._tell(order.number, msgspec.structs.replace(ended, seed=secrets.randbits(30)))
+
+    def _tell(self, number: RunNumber, ended: StepEnded) -> None:
+        """Tells the run how an attempt ended; where that is too long to be kept, that it ended so, and why it failed."""
+
+        def on_settled(error: Exception | None) -> None:
+            if isinstance(error, LimitExceeded) and error.limit == "RECORD_BYTES_MAX" and ended.outputs:
+                message = f"what it handed on cannot be kept: {error.message}"
+                failed = Error(kind="invalid", message=message)
+                self._tell(number, msgspec.structs.replace(ended, outputs={}, error=failed))
+
+        self._engine.tell_soon(number, ended, on_settled)
 
     def _over(self, key: tuple[RunNumber, Path], task: asyncio.Task[None], order: Order) -> None:
         """Lets go of an attempt; one that was stopped before it began could not tell so itself."""

@@ -37,7 +37,7 @@ from towpath.engines.embedded.questions import NoPeople, Questions
 from towpath.engines.embedded.queues import Queues
 from towpath.engines.embedded.timers import Timers
 from towpath.engines.performing import Performer
-from towpath.errors import BugError, NotFound, Refused, StoreUnavailable, TowpathError
+from towpath.errors import BugError, LimitExceeded, NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.store import encoding
 from towpath.store.contract import (
     Change,
@@ -427,7 +427,7 @@ class EmbeddedEngine:
         """Nothing of the decision is true: the run is as it was, or the journal has the last word on it."""
         if self.journal.stopped is not None:
             self._fail(self.journal.stopped)
-        elif isinstance(error, SlotsFull) and drive.run is after:
+        elif isinstance(error, SlotsFull | LimitExceeded) and drive.run is after:
             drive.run = before
         elif self._drives.get(drive.number) is drive:
             self._forget(drive, error)
