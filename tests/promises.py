@@ -35,8 +35,10 @@ PROMISES: Mapping[str, Promise] = {
             "tests/contracts/test_engine_contract.py::test_a_run_is_durable_when_its_start_returns",
             "tests/contracts/test_engine_contract.py::test_what_a_run_was_told_is_durable_when_telling_returns",
             "tests/people/test_outbox_killed.py",
+            "tests/triggers/test_inbox_killed.py",
+            "tests/contracts/test_events_contract.py",
         ),
-        missing="A webhook that was answered with 2xx comes with the triggers.",
+        missing="The HTTP answer to a webhook comes with the server; what it rests on, the durable inbox of events, is shown.",
     ),
     "P2": Promise(
         text="Every accepted run reaches an end state or shows why it waits and since when. Nothing is “running” without a live performer.",
@@ -77,8 +79,10 @@ PROMISES: Mapping[str, Promise] = {
             "tests/contracts/test_engine_contract.py::test_a_start_key_starts_one_run",
             "tests/store/test_owners.py::test_processes_that_start_with_the_same_key_get_one_run",
             "tests/store/test_retention.py::test_numbers_and_start_keys_are_never_used_again",
+            "tests/triggers/test_scheduler.py",
+            "tests/triggers/test_deciding.py",
+            "tests/triggers/test_inbox.py",
         ),
-        missing="The key is built and shown; the schedules and deliveries that will use it come with the triggers.",
     ),
     "P5": Promise(
         text="A gate is decided exactly once; authority is checked when deciding. An approval is bound to definition, inputs and evidence.",
@@ -141,7 +145,7 @@ PROMISES: Mapping[str, Promise] = {
         text="The audit record is in the same transaction as the act; the chain is verifiable offline and tampering is located.",
         kept_by="What people do is an event of the run, written in the transaction that makes it true; every record holds a digest of all before it. "
         "`tow audit` walks the chain without a server and names the record that was changed.",
-        tests=("tests/store/test_chain.py", "tests/observe/test_audit.py"),
+        tests=("tests/store/test_chain.py", "tests/observe/test_audit.py", "tests/cli/test_audit.py"),
         missing="What is done on the server comes with the server.",
     ),
     "P11": Promise(
@@ -183,8 +187,10 @@ PROMISES: Mapping[str, Promise] = {
             "tests/people/test_escalation.py",
             "tests/people/test_calendars.py::test_hours_in_the_night_in_which_the_clocks_change",
             "tests/people/test_end_to_end_weekend.py",
+            "tests/triggers/test_scheduler.py",
+            "tests/triggers/test_schedule.py",
+            "tests/triggers/test_schedule_oracle.py",
         ),
-        missing="Schedules (`on: schedule`) are not built yet; this is shown for waits, retries, timeouts, reminders and rungs.",
     ),
     "P14": Promise(
         text="Text from outside is data: never evaluated, never a shell word, never a template, never a redirect, never raw HTML.",

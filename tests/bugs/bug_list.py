@@ -400,6 +400,29 @@ BUGS: tuple[Bug, ...] = (
         ),
         noticed_by=("tests/definition/test_source.py::test_a_limit_has_a_name",),
     ),
+    # ---- P10: the record of who did what
+    _bug(
+        "links-that-do-not-hang-together",
+        "P10",
+        "A record's digest is of itself alone: whoever swaps or removes records is not found out.",
+        (
+            "store/chain.py",
+            "(previous, run, sequence, at, record), digest_size",
+            '(b"", run, sequence, at, record), digest_size',
+        ),
+        noticed_by=("tests/store/test_chain.py::test_harm_is_found_where_it_was_done",),
+    ),
+    _bug(
+        "runs-that-do-not-hang-together",
+        "P10",
+        "The first record of a run does not go on from the run before: runs that are started together are no chain.",
+        (
+            "store/chain.py",
+            "            if sequence == 1:\n                self._start = (run, previous)\n",
+            "",
+        ),
+        noticed_by=("tests/store/test_chain.py::test_runs_that_begin_in_one_transaction_are_one_chain",),
+    ),
     # ---- P11: full and failing disks
     _bug(
         "goes-on-after-a-failed-sync",
@@ -434,6 +457,25 @@ BUGS: tuple[Bug, ...] = (
             "        if self._heap and now:\n",
         ),
         noticed_by=("tests/engines/test_timers.py::test_a_timer_that_is_woken_early_looks_at_the_clock",),
+    ),
+    _bug(
+        "a-cron-tick-repeated",
+        "P13",
+        "A schedule goes by what the clock shows and not by what it has named: set back, it names the same starts again.",
+        (
+            "triggers/scheduler.py",
+            "done_until=int(mark.value), now=now,",
+            "done_until=min(int(mark.value), now - 86_400_000_000), now=now,",
+        ),
+        (
+            "triggers/scheduler.py",
+            "            delivery=reading.delivery,\n",
+            '            delivery=f"{reading.delivery}/{now}",\n',
+        ),
+        noticed_by=(
+            "tests/triggers/test_scheduler.py::test_a_clock_that_goes_back_over_a_start_starts_it_once",
+            "tests/triggers/test_scheduler.py::test_a_clock_that_jumps_repeats_nothing_and_skips_nothing",
+        ),
     ),
     _bug(
         "a-clock-that-jumps-back-tells-twice",
