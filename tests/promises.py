@@ -81,7 +81,7 @@ PROMISES: Mapping[str, Promise] = {
             "tests/store/test_retention.py::test_numbers_and_start_keys_are_never_used_again",
             "tests/triggers/test_scheduler.py",
             "tests/triggers/test_deciding.py",
-            "tests/triggers/test_inbox.py",
+            "tests/triggers/test_event_inbox.py",
         ),
     ),
     "P5": Promise(
@@ -145,7 +145,7 @@ PROMISES: Mapping[str, Promise] = {
         text="The audit record is in the same transaction as the act; the chain is verifiable offline and tampering is located.",
         kept_by="What people do is an event of the run, written in the transaction that makes it true; every record holds a digest of all before it. "
         "`tow audit` walks the chain without a server and names the record that was changed.",
-        tests=("tests/store/test_chain.py", "tests/observe/test_audit.py", "tests/cli/test_audit.py"),
+        tests=("tests/store/test_chain.py", "tests/observe/test_acts.py", "tests/cli/test_audit.py"),
         missing="What is done on the server comes with the server.",
     ),
     "P11": Promise(

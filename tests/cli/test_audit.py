@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from towpath.cli import exit_codes
 
 Tow = Callable[..., Any]  # the fixture of this folder
 Write = Callable[[str, str], None]
+PATIENCE_SECONDS = 60.0
 
 FAILS = """
 steps:
@@ -35,10 +37,10 @@ def acted(tow: Tow, write: Write, spawn: Callable[..., Any]) -> None:
 
 
 def _until(tow: Tow, holds: Callable[[], Any]) -> None:
-    for _ in range(600):
-        if holds():
-            return
-    raise AssertionError(tow("show", "1").out)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, tow("ps", "--all").out
+        time.sleep(0.05)
 
 
 def acts(tow: Tow, *words: str) -> list[tuple[str, str, str, str]]:

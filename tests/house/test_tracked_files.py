@@ -94,3 +94,10 @@ def test_the_lock_is_hashed_and_anonymous() -> None:
 
     assert entries == hashed
     assert "://" not in lock
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Test files are modules without a package: of two with one name only the first would be collected."""
+    names = [Path(name).name for name in TEST_FILES]
+
+    assert sorted({name for name in names if names.count(name) > 1}) == []
