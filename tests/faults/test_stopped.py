@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -49,7 +48,7 @@ def test_nobody_takes_over_from_one_that_performs_and_stands_still(tmp_path: Pat
     try:
         tried = [attempt for _ in range(2) for attempt in rivals(place)]
     finally:
-        os.kill(owner.pid, signal.SIGCONT)
+        owner.send_signal(signal.SIGCONT)
     (place.folder / "go").touch()
     out, err = owner.communicate(timeout=60)
 
@@ -69,7 +68,7 @@ def test_an_answer_to_one_that_stands_still_is_kept(tmp_path: Path) -> None:
         wait_for(lambda: letters(place) == 1, what="the letter", of=said)
         tried = rivals(place)
     finally:
-        os.kill(owner.pid, signal.SIGCONT)
+        owner.send_signal(signal.SIGCONT)
     _, complaint = said.communicate(timeout=60)
     owner.communicate(timeout=60)
     kinds = Counter(record.split('"event":"')[1].split('"')[0] for _, record in place.facts())
@@ -107,9 +106,9 @@ def test_stopped_and_resumed_again_and_again(
             break
         begun = len(words(place)) + dice.choice((0, 1))
         wait_for(lambda begun=begun: len(words(place)) >= begun or owner.poll() is not None, what="a step")
-        os.kill(owner.pid, signal.SIGSTOP)
+        owner.send_signal(signal.SIGSTOP)
         wait_for(lambda: stands_still(owner.pid), what="the stop")
-        os.kill(owner.pid, signal.SIGCONT)
+        owner.send_signal(signal.SIGCONT)
         pulses += 1
     out, err = owner.communicate(timeout=60)
     played(pulses)
@@ -132,9 +131,9 @@ def test_other_signals_do_no_harm(number: signal.Signals, tmp_path: Path) -> Non
     place = Place(tmp_path / "project", w=BUSY)
     owner = place.begin("run", "w")
     wait_for(lambda: words(place), what="the step", of=owner)
-    os.kill(owner.pid, number)
+    owner.send_signal(number)
     (place.folder / "go").touch()
-    os.kill(owner.pid, signal.SIGCONT)
+    owner.send_signal(signal.SIGCONT)
     owner.communicate(timeout=60)
     if owner.returncode != 0:
         assert place.tow("resume").returncode == 0
