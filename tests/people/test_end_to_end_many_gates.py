@@ -19,6 +19,8 @@ from towpath.store.contract import RunNumber
 
 GATES = 2 * RESIDENT_WAITING_MAX
 HOURS = 6
+OWN_TASKS_MAX = 10
+"""Tasks of the engine and the outbox themselves, far fewer than there are gates."""
 LOOKS = 40
 REMINDED = """
 steps:
@@ -52,6 +54,12 @@ async def at_rest(bench: Bench) -> dict[str, int]:
     return min(seen, key=lambda held: held["tasks"])
 
 
+def check_the_same(before: dict[str, int], after: dict[str, int]) -> None:
+    """Nothing is held for each gate; of its own tasks an engine may be busy with a few at one look and not at the other."""
+    assert {**before, "tasks": 0} == {**after, "tasks": 0}
+    assert after["tasks"] <= before["tasks"] + OWN_TASKS_MAX
+
+
 async def open_gates(bench: Bench, name: str, count: int) -> list[Any]:
     """Starts so many runs that wait, and lets everything that was begun for them come to its end."""
     runs = [await bench.start(name) for _ in range(count)]
@@ -69,7 +77,7 @@ async def test_more_gates_need_nothing_more(tmp_path: Path, text: str) -> None:
         after = await at_rest(bench)
 
     assert (before["timers"], after["timers"]) == (RESIDENT_WAITING_MAX, GATES)
-    assert {**before, "timers": GATES} == after
+    check_the_same({**before, "timers": GATES}, after)
 
 
 @pytest.mark.parametrize("text", [REMINDED, WINDOW], ids=["asking", "waiting for a window"])
@@ -84,7 +92,7 @@ async def test_gates_that_stay_open_need_nothing_more(tmp_path: Path, text: str)
         after = await at_rest(bench)
         reminders = {len(told(bench, run)) for run in (runs[0], runs[-1])}
 
-    assert before == after
+    check_the_same(before, after)
     assert reminders == ({HOURS + 1} if text == REMINDED else {0})
 
 
