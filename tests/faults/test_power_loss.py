@@ -142,10 +142,11 @@ def wrong_with(data: Path, recording: Recording, moment: Moment) -> str:
 def play(
     recording: Recording, tier: Tier, folder: Path, *, stop_at: int = 0
 ) -> tuple[int, dict[str, str], list[Path]]:
-    """Opens images; gives how many there were, what is wrong with which, and some that are sound and unfinished."""
+    """Opens images; gives how many there were, what is wrong with which, and the sound ones of an unfinished run, torn ones if there are."""
     seen: set[int] = set()
     wrong: dict[str, str] = {}
-    unfinished: list[Path] = []
+    torn: list[Path] = []
+    whole: list[Path] = []
     by_chance = tier.rounds(quick=BY_CHANCE_QUICK, full=BY_CHANCE_FULL)
     for moment in tier.some_of(recording.moments, quick=MOMENTS_QUICK):
         for name, contents in images(moment, by_chance=by_chance):
@@ -157,11 +158,11 @@ def play(
             found = wrong_with(data, recording, moment)
             if found:
                 wrong[f"moment {moment.index}, {name}"] = found
-            elif 0 < told(moment)[0] < len(recording.records) and name.startswith(("by chance", "number")):
-                unfinished.append(data)
+            elif 0 < told(moment)[0] < len(recording.records):
+                (torn if name.startswith(("by chance", "number")) else whole).append(data)
             if stop_at and len(wrong) >= stop_at:
-                return len(seen), wrong, unfinished
-    return len(seen), wrong, unfinished
+                return len(seen), wrong, torn or whole
+    return len(seen), wrong, torn or whole
 
 
 @pytest.fixture(scope="module")
@@ -193,11 +194,11 @@ def went_on(place: Place, data: Path) -> str:
     return "" if status == "succeeded" else f"{status}: {out[-500:]}{err[-500:]}"
 
 
-def test_normal_sync_would_be_noticed(tier: Tier, tmp_path: Path, played: Callable[[int], None]) -> None:
+def test_normal_sync_would_be_noticed(tmp_path: Path, played: Callable[[int], None]) -> None:
     """With `synchronous=NORMAL` the same images lose what people had been told: so losses can be seen here."""
     careless = (sys.executable, str(Path(__file__).with_name("careless_tow.py")))
     recorded_carelessly = Recording(tmp_path, careless)
-    count, wrong, _ = play(recorded_carelessly, tier, tmp_path / "images", stop_at=5)
+    count, wrong, _ = play(recorded_carelessly, Tier.FULL, tmp_path / "images", stop_at=5)
     played(count)
 
     assert [what for what in wrong.values() if what.startswith("lost: ")] != []
