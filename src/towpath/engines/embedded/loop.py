@@ -519,7 +519,7 @@ class EmbeddedEngine:
             case commands.AwaitWindow():
                 self.questions.await_window(drive.number, command)
             case commands.AwaitPlace():
-                self.places.wanted(drive.number, command)
+                self.places.wanted(drive, command)
 
     def _stop(self, drive: Drive, command: commands.StopSteps) -> None:
         for path in command.leaves:

@@ -15,7 +15,7 @@ from towpath.errors import NotFound
 from towpath.store.contract import Change, Place, PlacesFull, RunNumber
 
 if TYPE_CHECKING:
-    from towpath.engines.embedded.loop import EmbeddedEngine
+    from towpath.engines.embedded.loop import Drive, EmbeddedEngine
 
 FULL = "full"
 """What the core is told where a run will not wait for a place."""
@@ -26,49 +26,51 @@ class Places:
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self._engine = engine
-        self._waiting: dict[tuple[RunNumber, Path], str] = {}
+        self._waiting: dict[tuple[RunNumber, Path], tuple[str, Protection]] = {}
+        """Who waits for which environment, by which rules: those of the run's start, so no run is folded to know them."""
         self._entering: set[tuple[RunNumber, Path]] = set()
         """Whose place is on its way to the disk."""
 
-    def wanted(self, number: RunNumber, command: commands.AwaitPlace) -> None:
+    def wanted(self, drive: Drive, command: commands.AwaitPlace) -> None:
         """A run asks for a place."""
-        self._waiting[number, command.path] = command.environment
-        self._look_for(number, command.path, command.environment, is_new=True)
+        protection = drive.run.protections[command.environment]
+        self._waiting[drive.number, command.path] = (command.environment, protection)
+        self._look_for(drive.number, command.path, command.environment, protection, is_new=True)
 
     def look(self) -> None:
         """Lets in who waits, as far as there are places now."""
-        full: set[str] = set()
-        for (number, path), environment in list(self._waiting.items()):
-            if environment not in full and not self._look_for(number, path, environment):
-                full.add(environment)
+        closed: set[tuple[str, Protection]] = set()
+        for (number, path), rules in list(self._waiting.items()):
+            if rules not in closed and not self._look_for(number, path, *rules):
+                closed.add(rules)
 
-    def _look_for(self, number: RunNumber, path: Path, environment: str, *, is_new: bool = False) -> bool:
-        """Tries to let one run in; False where its environment is full, so that nobody else needs to look."""
-        protection = self._protection(number, path, environment)
-        if protection is None:
-            self._waiting.pop((number, path), None)
-            return True
+    def _look_for(
+        self, number: RunNumber, path: Path, environment: str, protection: Protection, *, is_new: bool = False
+    ) -> bool:
+        """Tries to let one run in; False where its environment lets in nobody now, so that nobody else needs to look."""
         if not self._is_open(environment, protection):
-            return True
+            return False
         assert protection.places is not None, environment
         place = Place(environment=environment, maximum=protection.places)
         inside = self._engine.store.reader.places_taken(environment)
-        if number in inside or len(inside) < place.maximum:
+        if number not in inside and len(inside) >= place.maximum:
+            if is_new:
+                self._found_full(number, environment, protection, inside)
+            return False
+        if self._still_waits(number, path):
             self._enter(number, path, place, protection, is_new=is_new)
-            return True
-        if is_new:
-            self._found_full(number, environment, protection, inside)
-        return False
+        else:
+            self._waiting.pop((number, path), None)
+        return True
 
-    def _protection(self, number: RunNumber, path: Path, environment: str) -> Protection | None:
-        """The rules by which a run still waits at its gate; None where it waits no more."""
+    def _still_waits(self, number: RunNumber, path: Path) -> bool:
+        """Whether a run is still at its gate."""
         try:
             run = self._engine.drive(number).run
         except NotFound:
-            return None
+            return False
         node = run.nodes.get(path)
-        waits = node is not None and node.status == "waiting" and node.awaited is not None
-        return run.protections.get(environment) if waits and not run.has_ended else None
+        return node is not None and node.status == "waiting" and not run.has_ended
 
     def _is_open(self, environment: str, protection: Protection) -> bool:
         if not protection.has_window:
