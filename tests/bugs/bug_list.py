@@ -468,9 +468,9 @@ BUGS: tuple[Bug, ...] = (
             "done_until=min(int(mark.value), now - 86_400_000_000), now=now,",
         ),
         (
-            "triggers/scheduler.py",
-            "            delivery=reading.delivery,\n",
-            '            delivery=f"{reading.delivery}/{now}",\n',
+            "triggers/inbox.py",
+            "        delivery=reading.delivery,\n",
+            '        delivery=f"{reading.delivery}/{at}",\n',
         ),
         noticed_by=(
             "tests/triggers/test_scheduler.py::test_a_clock_that_goes_back_over_a_start_starts_it_once",

@@ -13,13 +13,22 @@ from dataclasses import dataclass
 
 import msgspec
 
-from towpath.core.run import Micros
+from towpath.core.run import Json, Micros
 from towpath.definition import triggers
 from towpath.definition.triggers import Trigger
 from towpath.errors import TowpathError
 from towpath.store.contract import EventId, Events, NewEvent
 from towpath.triggers import listening, matching, verifying
-from towpath.triggers.contract import NOBODY, NobodyListens, Project, RawRequest, Unverified, Verified
+from towpath.triggers.contract import (
+    LOCAL,
+    NOBODY,
+    Event,
+    NobodyListens,
+    Project,
+    RawRequest,
+    Unverified,
+    Verified,
+)
 from towpath.triggers.payloads import SOURCES, Source
 from towpath.triggers.payloads.body import check_size
 from towpath.triggers.payloads.sources import WEBHOOK_PREFIX
@@ -115,6 +124,20 @@ class _Address:
 
     source: Source
     triggers: tuple[Trigger, ...]
+
+
+def local_event(source: Source, payload: Json, *, kind: str, at: Micros) -> NewEvent:
+    """Something that was seen here, as the store keeps it; nobody sent it, so there is nothing to verify."""
+    reading = source.read({}, payload)
+    event = Event(
+        source=source.name,
+        delivery=reading.delivery,
+        received_at=at,
+        kind=kind,
+        payload=payload,
+        verified=LOCAL,
+    )
+    return new_event(Received(event=event, reading=reading))
 
 
 def new_event(received: Received) -> NewEvent:

@@ -16,10 +16,9 @@ from towpath.definition.triggers import Schedule, Trigger
 from towpath.errors import NotFound
 from towpath.store.contract import Events, KeptEvent, Mark, NewEvent, StaleMark
 from towpath.triggers import listening, schedule
-from towpath.triggers.contract import LOCAL, Event, Listener, Project
-from towpath.triggers.inbox import new_event
+from towpath.triggers.contract import Listener, Project
+from towpath.triggers.inbox import local_event
 from towpath.triggers.payloads import source_named
-from towpath.triggers.receiving import Received
 from towpath.triggers.schedule import Tick
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -113,16 +112,7 @@ class Scheduler:
             "late_seconds": max(0, now - tick.due_at) // 1_000_000,
             "missed": missed,
         }
-        reading = _SOURCE.read({}, payload)
-        event = Event(
-            source=_SOURCE.name,
-            delivery=reading.delivery,
-            received_at=now,
-            kind="schedule",
-            payload=payload,
-            verified=LOCAL,
-        )
-        return new_event(Received(event=event, reading=reading))
+        return local_event(_SOURCE, payload, kind="schedule", at=now)
 
 
 def _written(at: Micros) -> bytes:

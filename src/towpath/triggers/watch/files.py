@@ -18,10 +18,8 @@ from pathlib import Path
 from towpath.core.run import Json, Micros
 from towpath.errors import LimitExceeded
 from towpath.store.contract import Events, Mark, NewEvent
-from towpath.triggers.contract import LOCAL, Event
-from towpath.triggers.inbox import new_event
+from towpath.triggers.inbox import local_event
 from towpath.triggers.payloads import source_named
-from towpath.triggers.receiving import Received
 
 FILES_MAX = 20_000
 """Files that one trigger watches."""
@@ -122,16 +120,7 @@ class FileWatch:
             "watch": self._path,
             "look": seen.looks,
         }
-        reading = _SOURCE.read({}, payload)
-        event = Event(
-            source=_SOURCE.name,
-            delivery=reading.delivery,
-            received_at=now,
-            kind="file",
-            payload=payload,
-            verified=LOCAL,
-        )
-        return new_event(Received(event=event, reading=reading))
+        return local_event(_SOURCE, payload, kind="file", at=now)
 
 
 def _since(seen: _Seen, name: str, stamp: Stamp, now: Micros) -> Micros:

@@ -16,11 +16,10 @@ from towpath.core.run import Json, Micros
 from towpath.definition.triggers import GitPoll
 from towpath.store.contract import Events, Mark, NewEvent
 from towpath.triggers import filters
-from towpath.triggers.contract import LOCAL, Event, PollFacts
-from towpath.triggers.inbox import new_event
+from towpath.triggers.contract import PollFacts
+from towpath.triggers.inbox import local_event
 from towpath.triggers.payloads import source_named
 from towpath.triggers.payloads.picking import ref as ref_names
-from towpath.triggers.receiving import Received
 from towpath.triggers.watch.git import Between, GitError, Refs, Repository
 
 MOVED_MAX = 100
@@ -98,16 +97,7 @@ class GitPolling:
             "paths": None if between.paths is None else list(between.paths),
             "look": seen.looks,
         }
-        reading = _SOURCE.read({}, payload)
-        event = Event(
-            source=_SOURCE.name,
-            delivery=reading.delivery,
-            received_at=now,
-            kind="git.poll",
-            payload=payload,
-            verified=LOCAL,
-        )
-        return new_event(Received(event=event, reading=reading))
+        return local_event(_SOURCE, payload, kind="git.poll", at=now)
 
     def _between(self, name: str, before: str, after: str) -> Between:
         try:
