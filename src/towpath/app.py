@@ -392,6 +392,13 @@ class App:
             help="it has the letter and will read it; `tow show` tells what came of it",
         )
 
+    async def tell_with(self, engine: EmbeddedEngine, row: RunRow, stimulus: stimuli.AnyStimulus) -> None:
+        """Has a run told something by the engine of this process where that drives it, else by its owner; raises Refused."""
+        if engine.owns(row.number):
+            await engine.tell(row.number, stimulus)
+        else:
+            await asyncio.to_thread(self.tell, row, stimulus)
+
     def _gone(self, number: RunNumber, *, has_letter: bool = False) -> Refused | None:
         """Why nobody answers a letter to a run: it has ended, or its owner is gone; None where somebody will."""
         row = self.reader.run(number)
@@ -554,10 +561,7 @@ class _TriggeredRuns:
 
     async def tell(self, row: RunRow, stimulus: stimuli.Signalled) -> None:
         """Tells a run something, through its owner."""
-        if self._engine.owns(row.number):
-            await self._engine.tell(row.number, stimulus)
-        else:
-            await asyncio.to_thread(self._app.tell, row, stimulus)
+        await self._app.tell_with(self._engine, row, stimulus)
 
 
 def _may_wait_for(waiting_for: str | None, kinds: Sequence[str]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.cli.views import words
+from towpath.observe import words
+from towpath.server.shapes import moments
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -62,4 +63,4 @@ def test_size(count: int, expected: str) -> None:
 
 def test_stamp_is_utc_with_milliseconds() -> None:
     """A moment in full is RFC 3339 in UTC, whatever the clock of the machine says."""
-    assert words.stamp(1_700_000_000_123_456) == "2023-11-14T22:13:20.123Z"
+    assert moments.stamp(1_700_000_000_123_456) == "2023-11-14T22:13:20.123Z"

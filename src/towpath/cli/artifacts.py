@@ -44,8 +44,10 @@ def command(
 
 
 def _list(session: Session, kept: list[ArtifactRow], *, as_json: bool) -> None:
-    from towpath.cli.views import facts, words
+    from towpath.cli.views import facts
     from towpath.cli.views.lines import line, safe, table
+    from towpath.observe import words
+    from towpath.server.shapes import moments
 
     if as_json:
         for one in kept:
@@ -56,7 +58,7 @@ def _list(session: Session, kept: list[ArtifactRow], *, as_json: bool) -> None:
                 "size": one.size,
                 "sha256": one.digest,
             }
-            click.echo(facts.json_line({**told, "kept_at": words.stamp(one.kept_at)}))
+            click.echo(facts.json_line({**told, "kept_at": moments.stamp(one.kept_at)}))
     elif kept:
         rows = [
             (

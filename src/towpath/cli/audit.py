@@ -109,11 +109,12 @@ def _moment(text: str, now: int) -> int:
 
 
 def _as_json(found: list[tuple[RunRow, Act]]) -> None:
-    from towpath.cli.views import facts, words
+    from towpath.cli.views import facts
+    from towpath.server.shapes import moments
 
     for row, act in found:
         told: dict[str, Any] = {  # Any: JSON
-            "at": words.stamp(act.at),
+            "at": moments.stamp(act.at),
             "by": act.by,
             "did": act.did,
             "run": row.number,
@@ -127,8 +128,8 @@ def _as_json(found: list[tuple[RunRow, Act]]) -> None:
 
 
 def _table(found: list[tuple[RunRow, Act]], *, width: int, now: int) -> tuple[Any, ...]:
-    from towpath.cli.views import words
     from towpath.cli.views.lines import line, safe, table
+    from towpath.observe import words
 
     head = tuple(line((title, "dim")) for title in ("WHEN", "WHO", "DID", "WHAT", ""))
     rows = [
@@ -192,12 +193,13 @@ def verify(session: Session, *, anchor: str | None, database: Path | None, as_js
 
 
 def _say(session: Session, verdict: Verdict) -> None:
-    from towpath.cli.views import words
+    from towpath.observe import words
+    from towpath.server.shapes import moments
 
     out = session.out
     for found in verdict.breaks:
         place = f"run {found.run}" + (f", record {found.sequence}" if found.sequence else "")
-        when = f" ({words.stamp(found.at)})" if found.at else ""
+        when = f" ({moments.stamp(found.at)})" if found.at else ""
         out.say(("✗ ", "bad"), (place, "name"), (when, "dim"), f"  {found.text}")
     if verdict.breaks_more:
         out.say(f"… and {verdict.breaks_more:,} more")
@@ -220,7 +222,8 @@ def _say(session: Session, verdict: Verdict) -> None:
 
 
 def _verdict_as_json(verdict: Verdict) -> None:
-    from towpath.cli.views import facts, words
+    from towpath.cli.views import facts
+    from towpath.server.shapes import moments
 
     told: dict[str, Any] = {  # Any: JSON
         "holds": verdict.holds,
@@ -234,7 +237,7 @@ def _verdict_as_json(verdict: Verdict) -> None:
                 "kind": found.kind,
                 "run": found.run,
                 "record": found.sequence or None,
-                "at": words.stamp(found.at) if found.at else None,
+                "at": moments.stamp(found.at) if found.at else None,
                 "text": found.text,
             }
             for found in verdict.breaks

@@ -24,7 +24,7 @@ def command(session: Session, *, file: Path, keys: bool, force: bool) -> int:
 
     It holds the journal, the logs, the kept files and the encrypted secrets; the key of the secrets only with --keys.
     """
-    from towpath.cli.views import words
+    from towpath.observe import words
     from towpath.store import backup
 
     manifest = backup.back_up(session.app().settings.data, file, keys=keys, overwrite=force)

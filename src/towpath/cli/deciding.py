@@ -14,13 +14,14 @@ import click
 
 from towpath.cli import exit_codes, membership, values
 from towpath.cli.session import Session
-from towpath.cli.views import questions, waits, words
+from towpath.cli.views import questions, waits
 from towpath.cli.views.lines import line, safe
 from towpath.core import stimuli
 from towpath.core.run import Json, Node, Path, Question, Run
 from towpath.definition.inputs import complete_inputs, problems_of
 from towpath.definition.model import Input
 from towpath.errors import NotFound, Refused
+from towpath.observe import words
 from towpath.people import authority, choices, decided
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import click
 from towpath.cli import exit_codes, parameters
 from towpath.cli.deliveries import body_of, headers_of
 from towpath.cli.session import Session, pass_session
+from towpath.server.shapes import moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,8 +269,8 @@ def _role(state: str) -> Role:
 
 
 def _table(rows: Sequence[EventRow], *, now: int, width: int) -> tuple[Line, ...]:
-    from towpath.cli.views import words
     from towpath.cli.views.lines import line, safe, table
+    from towpath.observe import words
 
     head = tuple(
         line((title, "dim")) for title in ("EVENT", "ARRIVED", "KIND", "STATE", "WHAT CAME OF IT", "WHAT")
@@ -290,7 +291,7 @@ def _table(rows: Sequence[EventRow], *, now: int, width: int) -> tuple[Line, ...
 
 def _outcome(row: EventRow) -> str:
     """What came of an event, in a few words."""
-    from towpath.cli.views import words
+    from towpath.observe import words
 
     runs = [f"run {one.run}" for one in row.reactions if one.run is not None]
     if runs:
@@ -306,8 +307,8 @@ def _outcome(row: EventRow) -> str:
 
 
 def _details(row: EventRow, *, now: int, width: int) -> tuple[Line, ...]:
-    from towpath.cli.views import words
     from towpath.cli.views.lines import clip, line, safe
+    from towpath.observe import words
 
     known = {
         "signature": "it was signed",
@@ -341,8 +342,8 @@ def _because_lines(row: EventRow) -> tuple[Line, ...]:
 
 
 def _reaction_line(one: Reaction) -> Line:
-    from towpath.cli.views import words
     from towpath.cli.views.lines import line, safe
+    from towpath.observe import words
 
     name = line(
         (safe(one.workflow), "name"),
@@ -376,7 +377,6 @@ def _payload_lines(payload: bytes, width: int) -> tuple[Line, ...]:
 
 
 def _object(row: EventRow) -> dict[str, Any]:  # Any: JSON
-    from towpath.cli.views import facts, words
 
     return {
         "event": row.id,
@@ -384,12 +384,12 @@ def _object(row: EventRow) -> dict[str, Any]:  # Any: JSON
         "delivery": row.delivery,
         "kind": row.kind,
         "title": row.title,
-        "received_at": words.stamp(row.received_at),
+        "received_at": moments.stamp(row.received_at),
         "verified": row.way,
         "secrets": list(row.secrets),
         "state": row.state,
         "because": row.because,
-        "settled_at": facts.stamp_or_none(row.settled_at),
+        "settled_at": moments.stamp_or_none(row.settled_at),
         "repeats": row.repeats,
         "reactions": [
             {
@@ -399,7 +399,7 @@ def _object(row: EventRow) -> dict[str, Any]:  # Any: JSON
                 "run": one.run,
                 "told": one.told,
                 "existing": one.existing,
-                "held_until": facts.stamp_or_none(one.held_until),
+                "held_until": moments.stamp_or_none(one.held_until),
                 "because": one.because,
                 "is_failure": one.is_failure,
             }

@@ -69,8 +69,9 @@ def command(
 
 
 def _tell(session: Session, plan: RetentionPlan, *, events: int, dry_run: bool, as_json: bool) -> None:
-    from towpath.cli.views import facts, words
+    from towpath.cli.views import facts
     from towpath.cli.views.lines import line, safe, table
+    from towpath.observe import words
 
     if as_json:
         told = {

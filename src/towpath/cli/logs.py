@@ -116,11 +116,13 @@ class _Printer:
         self._screen.stream.flush()
 
     def _text(self, one: LogLine) -> str:
-        from towpath.cli.views import facts, lines, words
+        from towpath.cli.views import facts, lines
+        from towpath.observe import words
+        from towpath.server.shapes import moments
 
         if self._form == "json":
             told = {
-                "at": words.stamp(one.at),
+                "at": moments.stamp(one.at),
                 "path": one.path,
                 "attempt": one.attempt,
                 "stream": one.stream,
@@ -139,7 +141,7 @@ class _Printer:
         broken = "\n" if self._open is not None else ""
         self._open = source if one.goes_on else None
         self._width = min(PATH_CELLS_MAX, max(self._width, len(one.path)))
-        when = words.stamp(one.at) if self._form == "stamped" else words.clock(one.at)
+        when = moments.stamp(one.at) if self._form == "stamped" else words.clock(one.at)
         bar: lines.Span = ("│ ", "bad" if one.stream == "stderr" else "frame")
         head = lines.line((when, "dim"), " ", (f"{lines.safe(one.path):<{self._width}}", "name"), " ")
         return f"{broken}{self._screen.text(head)}{self._head_gap()}{self._screen.text((bar,))}{self._bar_gap()}{text}{end}"

@@ -52,14 +52,15 @@ def command(session: Session, *, name: str | None, days: int, as_json: bool) -> 
 
 
 def _as_json(shifts: dict[str, tuple[Shift, ...]]) -> None:
-    from towpath.cli.views import facts, words
+    from towpath.cli.views import facts
+    from towpath.server.shapes import moments
 
     for name, found in shifts.items():
         for shift in found:
             told: dict[str, Any] = {  # Any: JSON
                 "rota": name,
-                "from": words.stamp(shift.start),
-                "until": words.stamp(shift.end),
+                "from": moments.stamp(shift.start),
+                "until": moments.stamp(shift.end),
                 "people": sorted(shift.duty.people),
                 "principal": shift.duty.principal,
                 "because": shift.duty.because,

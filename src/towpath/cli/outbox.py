@@ -196,7 +196,7 @@ def _after(app: App, one: Trying) -> Sequence[SendingRow]:
 
 def _tell(session: Session, app: App, found: Sequence[Trying], after: Sequence[SendingRow]) -> None:
     from towpath.cli.views import outbox
-    from towpath.cli.views.words import counted
+    from towpath.observe.words import counted
 
     if after:
         session.out.show(*outbox.listing(after, session.out, alive=alive_owners(app), now=app.now()))

@@ -50,6 +50,7 @@ def command(session: Session, /, *, as_json: bool, **options: Any) -> int:  # no
     with both.
     """
     from towpath.cli.views import facts, listing
+    from towpath.server.shapes import runs as shapes
 
     app = session.app()
     if not app.folder.database.exists():
@@ -60,7 +61,7 @@ def command(session: Session, /, *, as_json: bool, **options: Any) -> int:  # no
     if as_json:
         for row in rows:
             life = listing.life_of(row, owners)
-            click.echo(facts.json_line(facts.run_object(row, life=life.value if life is not None else None)))
+            click.echo(facts.json_line(shapes.run_object(row, life=life.value if life is not None else None)))
         return 0
     if rows:
         session.out.show(*listing.listing(rows, owners, session.out, now=app.now()))

@@ -23,7 +23,7 @@ def command(session: Session, *, file: Path, force: bool, check: bool) -> int:
     Nothing is touched when the file is damaged, or while a process drives runs in the data folder. Runs that were open when the backup
     was made go on with `tow resume`.
     """
-    from towpath.cli.views import words
+    from towpath.observe import words
     from towpath.store import backup
 
     data = session.app().settings.data

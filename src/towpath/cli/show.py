@@ -65,21 +65,23 @@ def command(
 
 def _as_json(app: App, row: RunRow, run: Run, *, step: str | None) -> int:
     from towpath.cli.views import facts
+    from towpath.server.shapes import runs as shapes
 
     owner = app.owner_of(row) if row.is_open else None
-    state = facts.state_object(run)
+    state = shapes.state_object(run)
     if step is not None:
         _node_at(run, step)
         click.echo(facts.json_text(next(one for one in state["steps"] if one["path"] == step)))
         return 0
-    told = facts.run_object(row, life=owner.life.value if owner is not None else None)
+    told = shapes.run_object(row, life=owner.life.value if owner is not None else None)
     click.echo(facts.json_text({**told, **state}))
     return 0
 
 
 def _header(session: Session, app: App, row: RunRow, run: Run) -> None:
-    from towpath.cli.views import listing, summary, words
+    from towpath.cli.views import listing, summary
     from towpath.cli.views.lines import line, safe, table
+    from towpath.observe import words
 
     out, now = session.out, app.now()
     out.show(summary.headline(run, row.number, now=now, width=out.width))

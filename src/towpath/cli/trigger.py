@@ -13,6 +13,7 @@ import click
 from towpath.cli import exit_codes, parameters
 from towpath.cli.deliveries import body_of, headers_of
 from towpath.cli.session import Session, pass_session
+from towpath.server.shapes import moments
 
 if TYPE_CHECKING:
     from towpath.app import App
@@ -203,8 +204,8 @@ def _lines(received: Received, verdicts: list[Verdict], *, width: int) -> Iterat
 
 
 def _verdict_lines(verdict: Verdict, column: int, *, width: int) -> Iterator[Line]:
-    from towpath.cli.views import words
     from towpath.cli.views.lines import clip, line, safe, wrap
+    from towpath.observe import words
 
     head = line(f"{verdict.position + 1:>3} ", (f"{verdict.kind:<{column}}", "place"), "  ")
     room = max(20, width - column - 6)
@@ -296,11 +297,10 @@ def _every(seconds: float | None) -> str:
 
 
 def _start_object(start: _Start) -> dict[str, Any]:  # Any: JSON
-    from towpath.cli.views import words
 
     return {
-        "at": words.stamp(start.at),
-        "scheduled_at": words.stamp(start.named),
+        "at": moments.stamp(start.at),
+        "scheduled_at": moments.stamp(start.named),
         "workflow": start.workflow,
         "schedule": start.schedule,
         "timezone": start.timezone,
@@ -308,8 +308,8 @@ def _start_object(start: _Start) -> dict[str, Any]:  # Any: JSON
 
 
 def _start_lines(starts: list[_Start], *, now: int, width: int) -> tuple[Line, ...]:
-    from towpath.cli.views import words
     from towpath.cli.views.lines import line, safe, table
+    from towpath.observe import words
 
     head = tuple(line((title, "dim")) for title in ("STARTS", "IN", "WORKFLOW", "SCHEDULE"))
     rows = [

@@ -124,6 +124,16 @@ def authorize(access: Access, actor: Actor, permission: str, target: Target = AN
     )
 
 
+def authorize_at_all(access: Access, actor: Actor, permission: str) -> Verdict:
+    """Whether there is anything that *actor* may do this with: asked before it is known what it is about."""
+    assert permission in PERMISSIONS, permission
+    if not _covers(actor.scope, permission):
+        return authorize(access, actor, permission)
+    if actor.is_owner or any(_grants(access, grant, actor, permission) for grant in access.grants):
+        return Allow()
+    return authorize(access, actor, permission)
+
+
 def roles_of(access: Access, actor: Actor) -> tuple[str, ...]:
     """The roles that somebody has anywhere, in the order of the project's file."""
     return tuple(dict.fromkeys(grant.role for grant in access.grants if actor.principals & set(grant.to)))
@@ -138,11 +148,15 @@ def unknown_permissions(patterns: Iterable[str]) -> tuple[str, ...]:
 
 def _applies(access: Access, grant: Grant, actor: Actor, permission: str, target: Target) -> bool:
     return (
-        bool(actor.principals & set(grant.to))
-        and _covers(permissions_of(access, grant.role), permission)
+        _grants(access, grant, actor, permission)
         and (not grant.workflows or any(fnmatchcase(target.workflow, one) for one in grant.workflows))
         and (not grant.environments or target.environment in grant.environments)
     )
+
+
+def _grants(access: Access, grant: Grant, actor: Actor, permission: str) -> bool:
+    """Whether a grant gives somebody this permission, for whatever it is about."""
+    return bool(actor.principals & set(grant.to)) and _covers(permissions_of(access, grant.role), permission)
 
 
 def permissions_of(access: Access, role: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Runs and facts as JSON, for programs: one object on each line."""
+"""JSON as it is written to a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -6,85 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-
-from towpath.cli.views import words
-from towpath.core import events
-from towpath.core.run import Run
-from towpath.store.contract import RunNumber, RunRow
-
-Object = dict[str, Any]  # JSON
-
-
-def fact_object(fact: events.AnyEvent, *, number: RunNumber, sequence: int) -> Object:
-    """A fact as the journal has it, with its run, its number and its time in words."""
-    told: Object = msgspec.to_builtins(fact)
-    return {"run_number": number, "sequence": sequence, "time": words.stamp(fact.at), **told}
-
-
-def run_object(row: RunRow, *, life: str | None = None) -> Object:
-    """A run as a list shows it."""
-    summary = row.summary
-    return {
-        "number": row.number,
-        "id": row.id,
-        "workflow": row.workflow,
-        "kind": row.kind,
-        "environment": row.environment,
-        "status": summary.status,
-        "outcome": summary.outcome,
-        "message": summary.message,
-        "waiting_for": summary.waiting_for,
-        "waiting_since": stamp_or_none(summary.waiting_since),
-        "started_by": row.started_by,
-        "accepted_at": words.stamp(row.accepted_at),
-        "ended_at": stamp_or_none(summary.ended_at),
-        "origin": row.origin,
-        "origin_reason": row.origin_reason,
-        "owner": row.owner,
-        "owner_life": life,
-        "labels": dict(row.labels),
-    }
-
-
-def state_object(run: Run) -> Object:
-    """A run's inputs, results and steps."""
-    return {
-        "status": run.status,
-        "inputs": msgspec.to_builtins(run.inputs),
-        "outputs": msgspec.to_builtins(run.outputs),
-        "error": None if run.error is None else msgspec.to_builtins(run.error),
-        "steps": [_node_object(run, path) for path in _in_order(run)],
-    }
-
-
-def _in_order(run: Run) -> list[str]:
-    return sorted(
-        (path for path in run.nodes if path), key=lambda path: (run.nodes[path].started_sequence, path)
-    )
-
-
-def _node_object(run: Run, path: str) -> Object:
-    node = run.nodes[path]
-    told: Object = {
-        "path": path,
-        "status": node.status,
-        "attempts": node.attempt,
-        "started_at": stamp_or_none(node.started_at or None),
-        "ended_at": stamp_or_none(node.ended_at or None),
-        "reason": node.reason,
-        "frame": node.frame,
-        "undone": node.undone,
-        "outputs": msgspec.to_builtins(node.outputs),
-        "error": None if node.error is None else msgspec.to_builtins(node.error),
-        "question": None if node.question is None else msgspec.to_builtins(node.question),
-        "due": stamp_or_none(node.due),
-    }
-    return {key: value for key, value in told.items() if value not in (None, "", False)}
-
-
-def stamp_or_none(at: int | None) -> str | None:
-    """A moment in full, or None."""
-    return None if at is None else words.stamp(at)
 
 
 def json_line(value: Mapping[str, Any]) -> str:

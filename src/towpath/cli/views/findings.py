@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from towpath.cli.views.lines import Line, Role, Span, cells, clip, line, safe, wrap
-from towpath.cli.views.words import MICROS, duration
+from towpath.observe.words import MICROS, duration
 
 if TYPE_CHECKING:
     from towpath.trials.checking import Ending, Finding, Report

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from towpath.cli.views import outbox, words
+from towpath.cli.views import outbox
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe
 from towpath.cli.views.questions import answer_text, who
 from towpath.core.run import Micros, Node, Question
+from towpath.observe import words
 from towpath.people import choices, decided, escalation, sendings
 from towpath.people.calendars import AnyCalendar
 from towpath.people.decided import History

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Screen, Span, first_line, line, safe, table
 from towpath.cli.views.timeline import status_span
+from towpath.observe import words
 from towpath.people import choices
 from towpath.store.contract import Life, Microseconds, OwnerId, OwnerRow, RunRow
 

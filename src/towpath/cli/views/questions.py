@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, wrap
 from towpath.core.run import Answer, Json, Micros, Node
+from towpath.observe import words
 from towpath.people import choices
 
 EVIDENCE_LINES_MAX = 40

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Role, cells, clip, line, pad, safe, width_of, wrap
+from towpath.observe import words
 
 if TYPE_CHECKING:
     from towpath.trials.testing import Coverage, Difference, Outcome, Report

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from towpath.cli.views import words
 from towpath.cli.views.lines import Line, Role, Span, first_line, line, safe
 from towpath.core import events
 from towpath.core.evolve import parent_path
 from towpath.core.run import Error, Micros, Path
 from towpath.engines.summaries import awaited_in_words
+from towpath.observe import words
 
 PATH_CELLS_MAX = 40
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from towpath.cli.views import waits, words
+from towpath.cli.views import waits
 from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import (
     Line,
@@ -30,6 +30,7 @@ from towpath.core.plan import HANDLERS, PlanStep
 from towpath.core.run import Micros, Node, Path, Run
 from towpath.definition import model
 from towpath.errors import ExpressionError
+from towpath.observe import words
 
 ITEMS_LISTED_MAX = 12
 """Items of an `each` that all have a row; of more, only those that failed or run."""

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from towpath.cli.views import words
 from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Line, first_line, line, safe
 from towpath.core.run import Micros, Node, Path, Run
 from towpath.engines.summaries import awaited_in_words
+from towpath.observe import words
 from towpath.people import choices
 
 WAITS_SHOWN_MAX = 20

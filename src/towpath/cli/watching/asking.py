@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from towpath.cli.views import summary, words
+from towpath.cli.views import summary
 from towpath.cli.views.lines import Line, Screen, Span, first_line, line, safe, wrap
 from towpath.cli.watching.terminal import Keyboard
 from towpath.core.run import Json, Micros, Node, Path, Question
 from towpath.definition.inputs import from_text, problems_of
 from towpath.definition.model import Input
+from towpath.observe import words
 from towpath.people import choices as choice_words
 
 LATER = "later"

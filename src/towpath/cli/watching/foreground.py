@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 
 from towpath.cli import diary, exit_codes, failures, membership
 from towpath.cli.session import Session
-from towpath.cli.views import words
 from towpath.cli.views.lines import line, safe
 from towpath.cli.watching.asking import Dialogue, Refusal, Said, chosen
 from towpath.cli.watching.notices import Notices
@@ -26,6 +25,7 @@ from towpath.core import events, stimuli
 from towpath.core.run import Node, Path, Run
 from towpath.engines.contract import Engine, Step
 from towpath.errors import NotFound, TowpathError
+from towpath.observe import words
 from towpath.people import authority, decided
 from towpath.people.channels.contract import Notice
 from towpath.people.channels.terminal import Terminal

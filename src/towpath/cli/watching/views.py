@@ -6,14 +6,16 @@ import itertools
 import re
 from typing import Protocol
 
-from towpath.cli.views import facts, summary, timeline, tree, words
+from towpath.cli.views import facts, summary, timeline, tree
 from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Line, Screen, line, safe
 from towpath.cli.watching.tails import TAIL_LINES, Tails, last_words
 from towpath.cli.watching.terminal import Region
 from towpath.core import events
 from towpath.core.run import Micros, Path, Run
+from towpath.observe import words
 from towpath.people import choices
+from towpath.server.shapes import runs as shapes
 from towpath.store.contract import RunNumber
 
 STILL_MICROS = 1_000_000
@@ -225,7 +227,7 @@ class JsonView:
         """Prints the facts."""
         self._run = run
         for sequence, fact in told:
-            self._print(facts.fact_object(fact, number=self._number, sequence=sequence))
+            self._print(shapes.fact_object(fact, number=self._number, sequence=sequence))
 
     def tick(self, now: Micros) -> None:
         """Facts are printed when they come."""
@@ -257,11 +259,11 @@ class JsonView:
                 "duration_seconds": round(((run.ended_at or now) - run.accepted_at) / words.MICROS, 3),
                 "outcome": run.outcome,
                 "message": run.message,
-                **{key: value for key, value in facts.state_object(run).items() if key != "steps"},
+                **{key: value for key, value in shapes.state_object(run).items() if key != "steps"},
             }
         )
 
-    def _print(self, value: facts.Object) -> None:
+    def _print(self, value: shapes.Object) -> None:
         self._screen.stream.write(facts.json_line(value) + "\n")
         self._screen.stream.flush()
 

@@ -57,11 +57,6 @@ def moment(at: int, *, now: int) -> str:
     return local.strftime("%H:%M:%S" if local.date() == _local(now).date() else "%Y-%m-%d %H:%M:%S")
 
 
-def stamp(at: int) -> str:
-    """A moment in full, in UTC: `2026-11-22T15:04:05.123Z`."""
-    return f"{_utc(at):%Y-%m-%dT%H:%M:%S}.{at % MICROS // 1000:03}Z"
-
-
 def size(count: int) -> str:
     """Bytes: `512 B`, `3.4 MiB`."""
     value = float(count)

@@ -1,0 +1,52 @@
+"""The ASGI application: every route of the API and every page, behind the same doors.
+
+The doors, from the outside in: whose name the request calls us by (`Host`, against DNS rebinding), how long its body may be, whether a
+browser sent it from another site (`guarding`), then the route's own permission (`routing`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+import towpath
+from towpath.server import guarding, problems, routing
+from towpath.server.call import Parts
+from towpath.server.routing import Declared, Routes
+
+API_PREFIX: Final = "/api/v1"
+OPENAPI_PATH: Final = "/api/openapi.json"
+MODULES: Final = ("towpath.server.api.runs",)
+"""Every module with a `ROUTES`, in the order in which the API's description lists them; pages last."""
+
+
+def make_server(parts: Parts, *, hosts: Sequence[str] = ("*",)) -> FastAPI:
+    """The application of *parts*, which answers to *hosts*; raises BugError where a route does not say who may use it."""
+    server = FastAPI(
+        title="Towpath",
+        version=towpath.__version__,
+        summary="Workflows for hosting and IT operations",
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+    )
+    server.state.parts = parts
+    declared: dict[str, Declared] = {}
+    for routes in all_routes():
+        routing.include(server, routes)
+        declared.update({one.name: one for one in routes.declared})
+    routing.check_served(server, declared)
+    problems.install(server)
+    server.add_middleware(guarding.Guarding)
+    server.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    return server
+
+
+def all_routes() -> tuple[Routes, ...]:
+    """The routes of every module."""
+    found: list[Routes] = [importlib.import_module(name).ROUTES for name in MODULES]
+    return tuple(found)
