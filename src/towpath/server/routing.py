@@ -14,9 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 
 from towpath.errors import BugError
 from towpath.policy.access import PERMISSIONS
@@ -152,8 +151,8 @@ def _check(one: Declared) -> None:
 def _names_of(route: BaseRoute) -> list[str]:
     if isinstance(route, Mount):
         return [f"GET {route.path}/{{path:path}}"]
-    if isinstance(route, APIRoute):
-        return [f"{method} {route.path}" for method in sorted(route.methods or ())]
+    if isinstance(route, Route):
+        return [f"{method} {route.path}" for method in sorted(route.methods or ()) if method != "HEAD"]
     return [f"? {getattr(route, 'path', route)}"]
 
 
