@@ -46,8 +46,6 @@ class Visitor:
     """A browser with a session, which other sites could misuse, or a program that shows its token."""
     key: str = ""
     """The id of the session or of the token."""
-    form_key: str = ""
-    """What forms of a session carry, so that no other site can send them; empty with a token."""
 
 
 class Identity(Protocol):
