@@ -15,6 +15,7 @@ from towpath.store.contract import OwnerId, RunNumber
 from towpath.store.desk import Desk
 from towpath.store.events import SqliteEvents
 from towpath.store.folder import FILE_MODE, DataFolder
+from towpath.store.growth import Growth
 from towpath.store.journal import SqliteJournal
 from towpath.store.logs import LogReader, Logs
 from towpath.store.mailbox import SqliteMailbox
@@ -82,6 +83,10 @@ class SqliteStore:
         journal = SqliteJournal(self.folder.database, deliver, soon)
         self._journals.append(journal)
         return journal
+
+    def growth(self) -> Growth:
+        """What notices that somebody has written."""
+        return Growth(self.folder.database)
 
     @property
     def artifacts(self) -> Artifacts:
