@@ -547,6 +547,118 @@ class EventFilter:
     rows_max: int = 100
 
 
+# --- who may sign in, and with what --------------------------------------------------------------------------
+
+TOKENS_MAX = 200
+"""Tokens of one user or service account that are valid at the same time."""
+SESSIONS_MAX = 100
+"""Sessions of one user that go on at the same time; one more ends the oldest."""
+IDENTITY_ACTS_MAX = 1_000
+"""Acts that one page holds."""
+
+TokenId = NewType("TokenId", str)
+SessionId = NewType("SessionId", str)
+LinkId = NewType("LinkId", str)
+
+SessionWay: TypeAlias = Literal["link", "token", "oidc"]
+"""How somebody signed in: with a one-time link, with a token, through the identity provider."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRow:
+    """What is kept of a person; the people of towpath.yaml need no row."""
+
+    name: str
+    """Without `user:`."""
+    title: str = ""
+    email: str = ""
+    subject: str = ""
+    """The identity provider and its own id of the person."""
+    made_at: Microseconds | None = None
+    """When the person was made here; None: the project's file has them."""
+    disabled_at: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """What a program shows instead of signing in."""
+
+    id: TokenId
+    digest: bytes = field(repr=False)
+    """sha256 of its secret part."""
+    owner: str
+    """For whom it acts: `user:ada`, `service:deployer`."""
+    name: str
+    scope: tuple[str, ...]
+    """What it may be used for, at most: permissions, or patterns of them."""
+    made_at: Microseconds
+    made_by: str
+    expires_at: Microseconds
+    last_used_at: Microseconds | None = None
+    revoked_at: Microseconds | None = None
+
+    def is_valid(self, at: Microseconds) -> bool:
+        """Whether it may be used at a moment."""
+        return self.revoked_at is None and at < self.expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """A browser in which somebody is signed in."""
+
+    id: SessionId
+    digest: bytes = field(repr=False)
+    owner: str
+    way: SessionWay
+    token: TokenId | None = None
+    """The token that was shown; the session is over when it is not valid any more."""
+    groups: tuple[str, ...] = ()
+    """Groups that the identity provider vouches for, without `group:`."""
+    agent: str = ""
+    """The browser, in short."""
+    made_at: Microseconds
+    seen_at: Microseconds
+    ends_at: Microseconds
+    ended_at: Microseconds | None = None
+
+    def is_live(self, at: Microseconds) -> bool:
+        """Whether it goes on at a moment."""
+        return self.ended_at is None and at < self.ends_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRow:
+    """A link with which one person may sign in, once."""
+
+    id: LinkId
+    digest: bytes = field(repr=False)
+    owner: str
+    made_at: Microseconds
+    made_by: str
+    ends_at: Microseconds
+    used_at: Microseconds | None = None
+
+    def is_open(self, at: Microseconds) -> bool:
+        """Whether it may be used at a moment."""
+        return self.used_at is None and at < self.ends_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityAct:
+    """Something that was done to users, tokens, sessions or login links."""
+
+    at: Microseconds
+    by: str
+    """Who did it: `user:ada`, `service:deployer`."""
+    did: str
+    """What, in a few words: `made a token`, `signed in`."""
+    about: str
+    """Whom or what it is about: `user:ben`, `token k3v9…`."""
+    text: str = ""
+    number: int = 0
+    """Given by the store, rising."""
+
+
 class StaleChange(Refused):
     """Somebody else has continued the run since the decision was made; nothing of the change was kept."""
 
@@ -785,6 +897,73 @@ class Events(Protocol):
 
     def forget(self, before: Microseconds, *, dry_run: bool = False) -> int:
         """Forget the events that were decided about before a moment; returns how many. Start keys stay."""
+
+
+class Identities(Protocol):
+    """Who may sign in, and with what. Every change is noted in the record of acts, in the same transaction."""
+
+    def users(self) -> tuple[UserRow, ...]:
+        """List those of whom something is kept, by name."""
+
+    def user(self, name: str) -> UserRow | None:
+        """What is kept of somebody."""
+
+    def user_by_subject(self, subject: str) -> UserRow | None:
+        """Whom the identity provider means."""
+
+    def write_user(self, row: UserRow, act: IdentityAct) -> None:
+        """Keep what is known of somebody, anew; whoever is disabled has no session and no login link from then on."""
+
+    def token(self, token: TokenId) -> TokenRow | None:
+        """Return one token, valid or not."""
+
+    def tokens(self, owner: str | None = None) -> tuple[TokenRow, ...]:
+        """List the tokens that act for somebody, or all of them, the newest first."""
+
+    def add_token(self, row: TokenRow, act: IdentityAct) -> None:
+        """Keep a new token; raises LimitExceeded."""
+
+    def revoke_token(self, token: TokenId, act: IdentityAct) -> bool:
+        """Make a token void, with the sessions that began with it; False where it was already."""
+
+    def touch_token(self, token: TokenId, at: Microseconds) -> None:
+        """Note when a token was used."""
+
+    def token_makers(self, owner: str) -> frozenset[str]:
+        """Who ever made a token that acts for somebody."""
+
+    def session(self, session: SessionId) -> SessionRow | None:
+        """Return one session, live or not."""
+
+    def sessions(self, at: Microseconds, owner: str | None = None) -> tuple[SessionRow, ...]:
+        """List the sessions that go on at a moment, of one person or of all, the newest first."""
+
+    def add_session(self, row: SessionRow, act: IdentityAct, *, link: LinkId | None = None) -> bool:
+        """Begin a session, and use up the login link; False where somebody else has used it up."""
+
+    def end_session(self, session: SessionId, act: IdentityAct) -> bool:
+        """End a session; False where it was over already."""
+
+    def touch_session(self, session: SessionId, at: Microseconds) -> None:
+        """Note when a session was used."""
+
+    def link(self, link: LinkId) -> LinkRow | None:
+        """Return one login link, open or not."""
+
+    def add_link(self, row: LinkRow, act: IdentityAct) -> None:
+        """Keep a new login link; what the person had before is void from then on."""
+
+    def acts(self, *, before: int | None = None, rows_max: int = 100) -> tuple[IdentityAct, ...]:
+        """List what was done, the newest first, one page."""
+
+    def broken_act(self) -> int | None:
+        """The number of the first act that is not what was written, or that follows on one that is gone; None where all hold."""
+
+    def has_done(self, did: str) -> bool:
+        """Whether anybody has ever done this."""
+
+    def forget(self, before: Microseconds, *, dry_run: bool = False) -> int:
+        """Forget the sessions and login links that were over before a moment; returns how many."""
 
 
 class Store(Protocol):

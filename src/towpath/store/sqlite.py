@@ -16,6 +16,7 @@ from towpath.store.desk import Desk
 from towpath.store.events import SqliteEvents
 from towpath.store.folder import FILE_MODE, DataFolder
 from towpath.store.growth import Growth
+from towpath.store.identities import SqliteIdentities
 from towpath.store.journal import SqliteJournal
 from towpath.store.logs import LogReader, Logs
 from towpath.store.mailbox import SqliteMailbox
@@ -49,6 +50,7 @@ class SqliteStore:
         self._owners = SqliteOwners(self._desk, folder.owners)
         self._outbox = SqliteOutbox(self._desk, self._owners)
         self._events = SqliteEvents(self._desk, self._owners)
+        self._identities = SqliteIdentities(self._desk)
         self._logs = Logs(folder.logs)
         self._artifacts = Artifacts(folder.artifacts)
         self._journals: list[SqliteJournal] = []
@@ -77,6 +79,11 @@ class SqliteStore:
     def events(self) -> SqliteEvents:
         """What arrived from outside."""
         return self._events
+
+    @property
+    def identities(self) -> SqliteIdentities:
+        """Who may sign in, and with what."""
+        return self._identities
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> SqliteJournal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""
