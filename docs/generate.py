@@ -711,6 +711,9 @@ def settings() -> Iterator[str]:
         "not to a machine stands in [towpath.yaml](project.md)."
     )
     yield table(("setting", "meaning"), [(f"`{name}`", said) for name, _, said in fields(own.Settings)])
+    yield "## The server"
+    yield first_paragraph(own.Serving)
+    yield table(("setting", "meaning"), [(f"`{name}`", said) for name, _, said in fields(own.Serving)])
     yield "All variables that `tow` reads are on [another page](scripts.md#tow)."
 
 

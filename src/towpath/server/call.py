@@ -7,7 +7,7 @@ with `allow`; lists leave out what `may` denies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from fastapi import Depends, Request
@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from towpath.errors import Refused
 from towpath.policy import access
 from towpath.policy.access import ANYTHING, Actor, Deny, Target
+from towpath.server.pulse import Pulse
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -63,6 +64,8 @@ class Parts:
     engine: EmbeddedEngine
     identity: Identity
     live: Live
+    pulse: Pulse = field(default_factory=Pulse)
+    """How the parts are that work by themselves, and whether work is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,10 @@ from towpath.server.routing import Declared, Routes
 
 API_PREFIX: Final = "/api/v1"
 OPENAPI_PATH: Final = "/api/openapi.json"
-MODULES: Final = ("towpath.server.api.runs",)
+MODULES: Final = (
+    "towpath.server.api.probes",
+    "towpath.server.api.runs",
+)
 """Every module with a `ROUTES`, in the order in which the API's description lists them; pages last."""
 
 
