@@ -434,11 +434,11 @@ class App:
         environments = self.project.file.environments
         tools = Tools(
             processes=ProcessRunner(),
-            actions=self.catalogue.get,
+            actions=lambda name, _: self.catalogue.get(name),
             secrets=SecretsInUse(self.secrets, {name: env.secrets for name, env in environments.items()}),
             egress=_LazyEgress(),
             environment_base=EnvironmentBase.of_host(os.environ, let_through=("VIRTUAL_ENV",)),
-            project=self.settings.project,
+            project=lambda _: self.settings.project,
             workspaces=self.folder.workspaces,
             private=_private_folder(self.folder),
             logs=self.logs,
@@ -507,7 +507,7 @@ class _ProjectLibrary:
         self._app = app
         self._editors: dict[str, str] = {}
 
-    def find(self, name: str) -> tuple[model.Workflow, Definition]:
+    def find(self, name: str, *, commit: str = "") -> tuple[model.Workflow, Definition]:  # noqa: ARG002 - there is one
         """The current version of a workflow; raises NotFound or DefinitionError."""
         loaded = self._app.find(name)
         return loaded.workflow, Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path)

@@ -76,6 +76,7 @@ def _start(turn: Turn, s: stimuli.Start) -> None:
             edited_by=s.edited_by,
             protections=s.protections,
             break_glass=s.break_glass,
+            commit=s.commit,
             url=s.url,
             trigger=s.event,
             queued=s.queue,

@@ -48,6 +48,8 @@ class RunAccepted(Event, frozen=True, tag="run_accepted"):
     protections: Mapping[str, Protection] = {}
     break_glass: str = ""
     """The reason of an emergency start."""
+    commit: str = ""
+    """The Git commit of the project that the run belongs to; empty where the project is a plain folder."""
     vars: Mapping[str, Json] = {}
     environment: str = ""
     url: str = ""

@@ -67,6 +67,7 @@ def _accepted(run: Run, event: events.RunAccepted) -> Run:
         edited_by=event.edited_by,
         protections=event.protections,
         break_glass=event.break_glass,
+        commit=event.commit,
         url=event.url,
         event=event.trigger,
         accepted_at=event.at,

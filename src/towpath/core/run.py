@@ -327,6 +327,8 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     """The environments whose gate is open."""
     break_glass: str = ""
     """Why the gates do not count in this run; empty where they do."""
+    commit: str = ""
+    """The Git commit of the project that the run belongs to, its steps' folder included; empty where the project is a plain folder."""
     signals: tuple[tuple[str, str, Json], ...] = ()
     """Signals and events that came before anybody waited: (kind, name, payload)."""
     rolls_back: bool = True

@@ -31,6 +31,8 @@ class Start(Stimulus, frozen=True, tag="start"):
     """The protected environments of the project."""
     break_glass: str = ""
     """The reason of an emergency start, which no gate holds up."""
+    commit: str = ""
+    """The Git commit of the project that the run belongs to; empty where the project is a plain folder."""
     url: str = ""
     event: Json = None
     queue: bool = False

@@ -28,6 +28,8 @@ class StartRequest:
     """Who last edited the definition."""
     break_glass: str = ""
     """The reason of an emergency start, which no gate of an environment holds up."""
+    commit: str = ""
+    """The Git commit of the project to which the run belongs; empty where the project is a plain folder."""
     event: Json = None
     """What started it, for a trigger."""
     mode: Literal["forward", "rollback"] = "forward"
@@ -59,8 +61,8 @@ LadderKind = Literal["reminder", "rung", "expiry"]
 class Library(Protocol):
     """Where an engine finds the workflows that others call by name."""
 
-    def find(self, name: str) -> tuple[model.Workflow, Definition]:
-        """The current version of a workflow; raises NotFound or DefinitionError."""
+    def find(self, name: str, *, commit: str = "") -> tuple[model.Workflow, Definition]:
+        """A workflow as it was at a commit, or its current version without one; raises NotFound or DefinitionError."""
 
     def edited_by(self, definition: Definition) -> str:
         """Who last edited a definition that was found; empty where nobody knows. May block."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -42,6 +42,10 @@ _SAYINGS: Mapping[type, str] = {
 """What a stimulus says, where it is not an answer with a decision of its own."""
 
 
+FolderOf: TypeAlias = Callable[[Run], Path]
+"""Where the files lie that a run's questions show."""
+
+
 class Bell(Protocol):
     """Has people told, durably and without waiting."""
 
@@ -63,9 +67,11 @@ class Silence:
 class Desk:
     """Keeps `engines.contract.People` for a project."""
 
-    def __init__(self, project: Callable[[], ProjectFile], folder: Path, bell: Bell | None = None) -> None:
+    def __init__(
+        self, project: Callable[[], ProjectFile], folder: Path | FolderOf, bell: Bell | None = None
+    ) -> None:
         self._project = project
-        self._folder = folder
+        self._folder_of: FolderOf = folder if callable(folder) else lambda _: folder
         self._bell = bell or Silence()
         self._directory: Directory | None = None
 
@@ -148,9 +154,10 @@ class Desk:
         asked = () if question is None else question.who
         self._bell.ring(number, run, node, why=why, times=times, to=to or asked)
 
-    def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:  # noqa: ARG002 - the contract of people
+    def read_evidence(self, run: Run, question: Question) -> Mapping[str, Json]:
         """The files that a question shows: name to digest and text."""
-        return {name: self._evidence(file) for name, file in question.files.items()}
+        folder = self._folder_of(run)
+        return {name: _evidence(folder, file) for name, file in question.files.items()}
 
     def calendar(self, name: str | None) -> Calendar | None:
         """A calendar of the project; None where there is none of this name."""
@@ -215,23 +222,24 @@ class Desk:
                 return entry.end
         return None
 
-    def _evidence(self, file: str) -> dict[str, Any]:
-        path = (self._folder / file).resolve()
-        if not path.is_relative_to(self._folder.resolve()):
-            return {"file": file, "digest": "", "error": "the file is not in the workspace"}
-        try:
-            with path.open("rb") as opened:
-                data = opened.read(EVIDENCE_BYTES_MAX + 1)
-        except OSError as error:
-            return {"file": file, "digest": "", "error": (error.strerror or str(error)).lower()}
-        if len(data) > EVIDENCE_BYTES_MAX:
-            return {
-                "file": file,
-                "digest": "",
-                "error": f"larger than EVIDENCE_BYTES_MAX ({EVIDENCE_BYTES_MAX} bytes)",
-            }
-        text = data.decode("utf-8", "replace")[:EVIDENCE_SHOWN_CHARS_MAX]
-        return {"file": file, "digest": hashlib.sha256(data).hexdigest(), "text": text}
+
+def _evidence(folder: Path, file: str) -> dict[str, Any]:
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        return {"file": file, "digest": "", "error": "the file is not in the workspace"}
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(EVIDENCE_BYTES_MAX + 1)
+    except OSError as error:
+        return {"file": file, "digest": "", "error": (error.strerror or str(error)).lower()}
+    if len(data) > EVIDENCE_BYTES_MAX:
+        return {
+            "file": file,
+            "digest": "",
+            "error": f"larger than EVIDENCE_BYTES_MAX ({EVIDENCE_BYTES_MAX} bytes)",
+        }
+    text = data.decode("utf-8", "replace")[:EVIDENCE_SHOWN_CHARS_MAX]
+    return {"file": file, "digest": hashlib.sha256(data).hexdigest(), "text": text}
 
 
 def _said(stimulus: AnyStimulus) -> str:

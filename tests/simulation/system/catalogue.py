@@ -111,8 +111,9 @@ class Library:
         """Nobody knows."""
         return ""
 
-    def find(self, name: str) -> tuple[model.Workflow, Definition]:
-        """The current version of a workflow."""
+    def find(self, name: str, *, commit: str = "") -> tuple[model.Workflow, Definition]:
+        """The current version of a workflow; there is no other."""
+        assert not commit
         found = find(name)
         return found.workflow, found.definition
 

@@ -29,7 +29,7 @@ OTHER_WAYS = ("~catch", "~on_failure", "~rollback")
 class NoLibrary:
     """Knows no other workflow."""
 
-    def find(self, name: str) -> NoReturn:
+    def find(self, name: str, *, commit: str = "") -> NoReturn:  # noqa: ARG002 - the contract of a library
         """Finds nothing."""
         raise NotFound(f"there is no workflow {name}")
 

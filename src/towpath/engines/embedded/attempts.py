@@ -43,6 +43,7 @@ class Attempts:
             planned=drive.run.plan[command.plan],
             command=command,
             started_by=drive.run.started_by,
+            commit=drive.run.commit,
             state=drive.run,
         )
         ended = engine.performer.perform_now(order, at=engine.clock.now)

@@ -87,13 +87,14 @@ class Children:
     def _request(
         self, drive: Drive, step: model.WorkflowStep, command: commands.StartChild, start_key: str
     ) -> StartRequest:
-        workflow, definition = self._library.find(step.workflow)
+        workflow, definition = self._library.find(step.workflow, commit=drive.run.commit)
         return StartRequest(
             workflow=workflow,
             definition=definition,
             inputs=complete_inputs(workflow.inputs, command.with_),
             started_by=drive.run.started_by,
             break_glass=drive.run.break_glass,
+            commit=drive.run.commit,
             start_key=start_key,
             origin=drive.number,
             origin_reason="child",

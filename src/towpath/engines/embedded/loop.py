@@ -269,6 +269,7 @@ class EmbeddedEngine:
             edited_by=request.edited_by,
             protections=self.people.protections() if request.mode == "forward" else {},
             break_glass=request.break_glass,
+            commit=request.commit,
             url=f"{self._base_url}/runs/{run_id}" if self._base_url else "",
             event=request.event,
             mode=request.mode,

@@ -102,7 +102,7 @@ def perform_now(performer: Performer, order: Order, step: model.UsesStep, *, at:
     if work.secrets or work.artifacts or performer.tools.labels_wanted(order):
         return None
     try:
-        action = performer.tools.actions(step.uses)
+        action = performer.tools.actions(step.uses, order.commit)
     except TowpathError:
         return None
     if not action.instant:
@@ -123,7 +123,7 @@ async def perform(performer: Performer, order: Order, log: AttemptLog) -> Ending
     assert step is not None, "the run itself is not performed"
     is_check = order.command.stage == "check"
     name = step.check.uses if is_check and step.check is not None else getattr(step, "uses", "")
-    action = performer.tools.actions(name or "")
+    action = performer.tools.actions(name or "", order.commit)
     env, with_, _ = performer.tools.secrets.fill(order.command.work, order.place)
     context = Context(performer, order, log, env)
     time_limit = asyncio.timeout(context.remaining_seconds())

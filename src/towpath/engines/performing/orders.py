@@ -30,6 +30,8 @@ class Order:
     planned: PlanStep
     command: PerformStep
     started_by: str
+    commit: str = ""
+    """The commit of the project that the run belongs to."""
     state: Run | None = None
     """The run when the attempt began, for the action that rehearses what follows; None where an engine does not tell."""
 

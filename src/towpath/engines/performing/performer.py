@@ -34,11 +34,13 @@ class Tools:
     """What performing needs from outside; one for a process."""
 
     processes: ProcessRunner
-    actions: Callable[[str], Action]
+    actions: Callable[[str, str], Action]
+    """The action of a name, as it is at a commit of the project; the commit is empty where the project is a plain folder."""
     secrets: SecretsInUse
     egress: Egress
     environment_base: EnvironmentBase
-    project: FilePath
+    project: Callable[[str], FilePath]
+    """The folder of the project, as it is at a commit."""
     workspaces: FilePath
     """The folders of runs with a workspace of their own."""
     private: FilePath

@@ -232,7 +232,7 @@ def _clear(folder: FilePath) -> None:
 def workspace_of(performer: Performer, order: Order) -> FilePath:
     """The folder in which the steps of the run work."""
     if order.plan.workflow.workspace == "project":
-        return performer.tools.project
+        return performer.tools.project(order.commit)
     folder = performer.tools.workspaces / order.run / WORKSPACE
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

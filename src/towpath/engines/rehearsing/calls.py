@@ -33,6 +33,7 @@ def imagine(
     event: Json = None,
     protections: Mapping[str, Protection] | None = None,
     break_glass: str = "",
+    commit: str = "",
 ) -> Run:
     """A run that has been accepted and has done nothing."""
     run = msgspec.structs.replace(
@@ -42,6 +43,7 @@ def imagine(
         started_by=started_by,
         protections=protections or {},
         break_glass=break_glass,
+        commit=commit,
     )
     template = run.plan.root.texts.get("environment")
     if template is None:
@@ -58,7 +60,7 @@ async def rehearse_call(
 
     if name in around.calls:
         raise Refused(f"{name} calls itself")
-    workflow, definition = around.library.find(name)
+    workflow, definition = around.library.find(name, commit=caller.commit)
     inputs, unknown = _inputs(workflow, with_)
     run = imagine(
         workflow,
@@ -67,6 +69,7 @@ async def rehearse_call(
         started_by=caller.started_by,
         protections=caller.protections,
         break_glass=caller.break_glass,
+        commit=caller.commit,
     )
     inner = dataclasses.replace(around, calls=(*around.calls, name))
     walk = Walk(run, Knowledge(run, unknown_inputs=unknown), inner, has_changed=has_changed)

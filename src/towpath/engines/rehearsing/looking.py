@@ -84,7 +84,7 @@ class Looker:
                 env, with_, _ = tools.secrets.fill(work, order.place)
                 masker = tools.secrets.masker_for(order.plan, order.place)
                 context = Context(self._performer, order, self._performer.log_for(order), env)
-                told = await tools.actions(name).rehearse(with_, context)
+                told = await tools.actions(name, place.run.commit).rehearse(with_, context)
         except TimeoutError:
             return Rehearsal(summary=f"{name} did not tell within {LOOK_SECONDS:g} s", known=False)
         except ActionFailed as problem:
@@ -201,6 +201,7 @@ def _order(place: Place, work: Work, *, stage: Stage) -> Order:
         planned=place.planned,
         command=command,
         started_by=place.run.started_by,
+        commit=place.run.commit,
     )
 
 

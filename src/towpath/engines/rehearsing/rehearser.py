@@ -40,6 +40,7 @@ class Imagined:
     event: Json = None
     protections: Mapping[str, Protection] = field(default_factory=lambda: MappingProxyType({}))
     break_glass: str = ""
+    commit: str = ""
 
 
 class Rehearser:
@@ -62,6 +63,7 @@ class Rehearser:
             event=start.event,
             protections=start.protections,
             break_glass=start.break_glass,
+            commit=start.commit,
         )
         async with self._looker(looks=looks, own_workspaces=True) as looker:
             steps = await Walk(run, Knowledge(run), self._around(looker, NO_RUN, run)).whole()

@@ -51,6 +51,7 @@ async def rehearse(
         event=request.event,
         protections=app.desk.protections(),
         break_glass=request.break_glass,
+        commit=request.commit,
     )
     try:
         found = await rehearser.before(start, looks=looks)
