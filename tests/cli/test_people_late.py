@@ -15,6 +15,7 @@ from towpath import settings
 from towpath.cli import deciding
 from towpath.core import stimuli
 from towpath.errors import Refused
+from towpath.server import asking
 
 Tow = Callable[..., Any]  # the fixture of this folder
 PATIENCE_SECONDS = 40.0
@@ -31,7 +32,7 @@ def app(project: Path) -> Any:
 @pytest.fixture
 def asked(
     app: apps.App, write: Callable[[str, str], None], spawn: Callable[..., subprocess.Popen[str]], tow: Tow
-) -> deciding.Asked:
+) -> asking.Asked:
     """A question that was open when it was looked for; then ben has decided it, and the run has ended."""
     write("gate", "steps: [{id: go, approve: Go?, who: ['user:ben', 'user:cy'], four_eyes: false}]")
     owner = spawn("run", "gate", "--no-ask")
@@ -39,7 +40,7 @@ def asked(
     while not app.folder.database.exists() or not app.reader.open_questions():
         assert time.monotonic() < end
         time.sleep(0.05)
-    found = deciding.find(app, "1", "go", says="approve", actor="user:cy")
+    found = asking.find(app, "1", "go", says="approve", actor="user:cy")
     assert tow("approve", "1", "--as", "ben").code == 0
     owner.communicate(timeout=PATIENCE_SECONDS)
     return found
@@ -50,14 +51,14 @@ def late(app: apps.App) -> stimuli.Answered:
     return stimuli.Answered(at=app.now(), path="go", by="user:cy", decision="reject")
 
 
-def test_who_was_quicker_is_named_although_the_run_has_ended(app: apps.App, asked: deciding.Asked) -> None:
+def test_who_was_quicker_is_named_although_the_run_has_ended(app: apps.App, asked: asking.Asked) -> None:
     """An answer to a run that ended in the meantime is refused with the name of who decided, not only with the end."""
     with pytest.raises(Refused, match=r"go of run 1: decided by ben at .*: approved"):
         deciding.tell(app, asked, late(app))
 
 
 def test_nobody_waits_for_a_reply_of_a_run_that_ends_meanwhile(
-    app: apps.App, asked: deciding.Asked, monkeypatch: pytest.MonkeyPatch
+    app: apps.App, asked: asking.Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the run ends after the letter was posted, its sender hears that at the next look, and does not wait in vain."""
     gone = apps.App._gone

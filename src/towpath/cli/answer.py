@@ -100,13 +100,13 @@ def _is_at(node: Node, path: Path) -> bool:
 
 def _node(app: App, run: Run, asking: list[Node], path: Path | None, row: RunRow) -> Node | None:
     """The node that is meant; None where several ask and none was named."""
-    from towpath.cli import deciding
     from towpath.errors import NotFound, Refused
+    from towpath.server.asking import tell_late
 
     if path is not None:
         found = [node for node in asking if _is_at(node, path)]
         if len(found) != 1:
-            deciding.tell_late(app, row, path)
+            tell_late(app, row, path)
             known = ", ".join(node.path for node in asking) or "nothing"
             raise NotFound(f"run {row.number} asks nothing at {path!r}", help=f"it asks at: {known}")
         return found[0]
@@ -161,15 +161,15 @@ def _form(question: Question, given: Mapping[str, str]) -> dict[str, Json]:
 
 
 def _dialogue(session: Session, app: App, run: Run, node: Node, *, actor: str) -> Said | None:
-    from towpath.cli import membership
     from towpath.cli.watching.asking import Dialogue
     from towpath.cli.watching.terminal import Keyboard, quiet_keyboard
+    from towpath.server.asking import refusal
 
     with quiet_keyboard():
         dialogue = Dialogue(
             Keyboard(session.out),
             actor=actor,
-            refusal=lambda says, who: membership.refusal(app, run, node, says=says, actor=who),
+            refusal=lambda says, who: refusal(app, run, node, says=says, actor=who),
         )
         try:
             return asyncio.run(dialogue.ask(node, now=app.now()))
@@ -180,10 +180,11 @@ def _dialogue(session: Session, app: App, run: Run, node: Node, *, actor: str) -
 def _tell(app: App, row: RunRow, run: Run, node: Node, said: Said) -> None:
     from towpath.cli import deciding
     from towpath.core import stimuli
+    from towpath.server import asking
 
     deciding.tell(
         app,
-        deciding.Asked(row=row, run=run, node=node),
+        asking.Asked(row=row, run=run, node=node),
         stimuli.Answered(
             at=app.now(),
             path=said.path,

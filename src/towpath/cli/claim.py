@@ -22,12 +22,13 @@ def command(
     from towpath.cli import deciding
     from towpath.cli.views.questions import who
     from towpath.core import stimuli
+    from towpath.server import asking
 
     if force and release:
         raise click.UsageError("--force takes it over and --release gives it back; say one of them")
     app, actor = session.app(), session.actor(by)
     says = "release" if release else "take_over" if force else "claim"
-    asked = deciding.find(app, run, step, says=says, actor=actor)
+    asked = asking.find(app, run, step, says=says, actor=actor)
     path, now = asked.node.path, app.now()
     if release:
         deciding.tell(app, asked, stimuli.Released(at=now, path=path, by=actor))

@@ -22,10 +22,11 @@ def command(session: Session, *, run: str, words: tuple[str, ...], by: str | Non
     """  # noqa: D301 - \b keeps click from filling the lines
     from towpath.cli import deciding
     from towpath.core import stimuli
+    from towpath.server import asking
 
     app, actor = session.app(), session.actor(by)
     step, text = deciding.step_and_text(words)
-    asked = deciding.find(app, run, step, says="comment", actor=actor)
+    asked = asking.find(app, run, step, says="comment", actor=actor)
     deciding.tell(app, asked, stimuli.Commented(at=app.now(), path=asked.node.path, by=actor, text=text))
     deciding.acknowledge(session, asked, f"{actor.removeprefix('user:')} has said something")
     return exit_codes.OK

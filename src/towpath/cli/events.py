@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from towpath.cli import exit_codes, parameters
 from towpath.cli.deliveries import body_of, headers_of
 from towpath.cli.session import Session, pass_session
-from towpath.server.shapes import moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +65,7 @@ def command(
     if context.invoked_subcommand is not None:
         return exit_codes.OK
     from towpath.cli.views import facts
+    from towpath.server.shapes.events import event_object
     from towpath.store.contract import EventFilter
 
     session = context.ensure_object(Session)
@@ -74,7 +74,7 @@ def command(
     found = app.store.events.events(where) if app.folder.database.exists() else ()
     if as_json:
         for row in found:
-            click.echo(facts.json_line(_object(row)))
+            click.echo(facts.json_line(event_object(row)))
     elif found:
         session.out.show(*_table(found, now=app.now(), width=session.out.width))
     else:
@@ -94,13 +94,16 @@ def command(
 def show(session: Session, *, event: str, as_json: bool) -> int:
     """Show an EVENT, by its number or `last`: which runs it started, and if none, why not; and its payload."""
     from towpath.cli.views import facts
+    from towpath.server.shapes.events import event_object
 
     app = session.app()
     row = _row(app, event)
     payload = app.store.events.payload(row.id)
     if as_json:
         click.echo(
-            facts.json_line({**_object(row), "headers": dict(row.headers), "payload": json.loads(payload)})
+            facts.json_line(
+                {**event_object(row), "headers": dict(row.headers), "payload": json.loads(payload)}
+            )
         )
     else:
         session.out.show(
@@ -142,10 +145,12 @@ def add(
     `tow run` does.
     """
     from towpath.cli.views.lines import safe
+    from towpath.triggers.by_hand import handed_in
 
     app = session.app()
     app.folder.make()
-    receipt = app.inbox.keep(_received(app, file, source, headers))
+    received = handed_in(body_of(file), source=source, headers=headers_of(headers), at=app.now())
+    receipt = app.inbox.keep(received)
     if not as_json:
         known = "was here already: " if receipt.existing else ""
         session.out.say(f"event {receipt.event}  ", (known, "warn"), safe(receipt.title))
@@ -176,6 +181,7 @@ def _decide(session: Session, event: EventId, *, command: str, style: tuple[bool
     """Decides about everything that waits, says what came of one event, and watches the runs that it started."""
     from towpath.cli.views import facts
     from towpath.cli.watching import foreground
+    from towpath.server.shapes.events import event_object
 
     app = session.app()
     as_json, plain, no_ask = style
@@ -184,7 +190,7 @@ def _decide(session: Session, event: EventId, *, command: str, style: tuple[bool
         decided = await app.decider(_embedded(engine)).work()
         row = app.store.events.event(event)
         if as_json:
-            click.echo(facts.json_line(_object(row)))
+            click.echo(facts.json_line(event_object(row)))
         else:
             session.out.show(*(_reaction_line(one) for one in row.reactions), *_because_lines(row))
         followed = _followed(row.reactions) if event in decided else None
@@ -214,32 +220,6 @@ def _followed(reactions: Sequence[Reaction]) -> RunNumber | None:
     started = (one.run for one in reactions if one.run is not None and not one.existing and not one.told)
     number = next(started, None)
     return None if number is None else RunNumber(number)
-
-
-def _received(app: App, file: str, source: str, headers: tuple[str, ...]) -> Any:  # noqa: ANN401 - receiving.Received, imported when it is needed
-    import uuid
-
-    from towpath.errors import NotFound, Refused
-    from towpath.triggers.payloads import source_named
-    from towpath.triggers.receiving import receive
-
-    name, slash, path = source.partition("/")
-    if "." in name and name != "git.poll":
-        raise NotFound(
-            f"there is no source {name!r}",
-            help=f"{name.partition('.')[0]!r} is one, its headers name the event",
-        )
-    if name == "webhook" and not slash:
-        raise Refused("a webhook has a path", help="say --source webhook/deploy for the path /deploy")
-    where = f"/{path}" if slash else ""
-    return receive(
-        source_named(name),
-        headers_of(headers),
-        body_of(file),
-        at=app.now(),
-        path=where,
-        delivery=f"by-hand-{uuid.uuid4().hex}",
-    )
 
 
 def _row(app: App, event: str) -> EventRow:
@@ -374,35 +354,3 @@ def _payload_lines(payload: bytes, width: int) -> tuple[Line, ...]:
     shown = [clip(line(safe(row)), width) for row in rows[:PAYLOAD_LINES_MAX]]
     more = len(rows) - PAYLOAD_LINES_MAX
     return (*shown, line((f"and {more:,} lines more; --json shows all", "dim"))) if more > 0 else tuple(shown)
-
-
-def _object(row: EventRow) -> dict[str, Any]:  # Any: JSON
-
-    return {
-        "event": row.id,
-        "source": row.source,
-        "delivery": row.delivery,
-        "kind": row.kind,
-        "title": row.title,
-        "received_at": moments.stamp(row.received_at),
-        "verified": row.way,
-        "secrets": list(row.secrets),
-        "state": row.state,
-        "because": row.because,
-        "settled_at": moments.stamp_or_none(row.settled_at),
-        "repeats": row.repeats,
-        "reactions": [
-            {
-                "workflow": one.workflow,
-                "entry": one.position + 1 if one.kind and not one.told else None,
-                "kind": one.kind,
-                "run": one.run,
-                "told": one.told,
-                "existing": one.existing,
-                "held_until": moments.stamp_or_none(one.held_until),
-                "because": one.because,
-                "is_failure": one.is_failure,
-            }
-            for one in row.reactions
-        ],
-    }

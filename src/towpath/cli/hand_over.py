@@ -21,10 +21,11 @@ def command(session: Session, *, run: str, step: str | None, to: str, comment: s
     """Let somebody else answer what a RUN asks you. Those who were asked may still answer; four eyes go on to count."""
     from towpath.cli import deciding
     from towpath.core import stimuli
+    from towpath.server import asking
 
     app, actor = session.app(), session.actor(by)
-    asked = deciding.find(app, run, step, says="hand_over", actor=actor)
-    heir = deciding.principal(app, to)
+    asked = asking.find(app, run, step, says="hand_over", actor=actor)
+    heir = asking.principal(app, to)
     told = stimuli.HandedOver(at=app.now(), path=asked.node.path, by=actor, to=heir, comment=comment)
     deciding.tell(app, asked, told)
     deciding.acknowledge(session, asked, f"{heir} may answer it, too")

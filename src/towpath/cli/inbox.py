@@ -55,11 +55,11 @@ def command(
 
     Approvals, tasks, failures that somebody has to settle, unknown outcomes and failed rollbacks: each with the commands to type.
     """
-    from towpath.cli import deciding
     from towpath.people.inbox import ITEMS_MAX, Wanted
+    from towpath.server import asking
 
     app = session.app()
-    person = deciding.person(app, session.actor(by))
+    person = asking.person(app, session.actor(by))
     number = app.reader.run(run).number if run is not None else None
     wanted = Wanted(everything=everything, group=group, run=number, items_max=max(1, min(rows, ITEMS_MAX)))
     if watch:
@@ -103,11 +103,12 @@ def _lives(app: App, found: Inbox) -> Mapping[RunNumber, Life]:
 
 def _show(session: Session, app: App, person: str, found: Inbox, wanted: Wanted, *, as_json: bool) -> None:
     from towpath.cli.views import facts, inbox
+    from towpath.server.shapes import questions as shapes
 
     lives = _lives(app, found)
     if as_json:
         for item in found.items:
-            click.echo(facts.json_line(inbox.item_object(item, life=lives.get(item.run.number))))
+            click.echo(facts.json_line(shapes.item_object(item, life=lives.get(item.run.number))))
         return
     session.out.show(
         *inbox.inbox_lines(
@@ -162,6 +163,7 @@ def _tell_changes(
     as_json: bool,
 ) -> None:
     from towpath.cli.views import facts, inbox
+    from towpath.server.shapes import questions as shapes
 
     lives = _lives(app, found)
     for key, item in fresh.items():
@@ -171,7 +173,7 @@ def _tell_changes(
         life = lives.get(item.run.number)
         if as_json:
             what = "new" if before is None else "changed"
-            click.echo(facts.json_line({"change": what, **inbox.item_object(item, life=life)}))
+            click.echo(facts.json_line({"change": what, **shapes.item_object(item, life=life)}))
         else:
             session.out.show(*inbox.item_lines(item, session.out, now=app.now(), life=life), ())
     for number, path in seen.keys() - fresh.keys():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -53,20 +53,11 @@ def command(session: Session, *, name: str | None, days: int, as_json: bool) -> 
 
 def _as_json(shifts: dict[str, tuple[Shift, ...]]) -> None:
     from towpath.cli.views import facts
-    from towpath.server.shapes import moments
+    from towpath.server.shapes.people import shift_object
 
     for name, found in shifts.items():
         for shift in found:
-            told: dict[str, Any] = {  # Any: JSON
-                "rota": name,
-                "from": moments.stamp(shift.start),
-                "until": moments.stamp(shift.end),
-                "people": sorted(shift.duty.people),
-                "principal": shift.duty.principal,
-                "because": shift.duty.because,
-                "reason": shift.duty.reason,
-            }
-            click.echo(facts.json_line(told))
+            click.echo(facts.json_line(shift_object(name, shift)))
 
 
 def _overview(directory: Directory, shifts: dict[str, tuple[Shift, ...]], *, width: int) -> tuple[Line, ...]:

@@ -111,10 +111,11 @@ def _show(session: Session, app: App, rows: Sequence[SendingRow], *, is_filtered
     from towpath.cli.views import outbox, summary
     from towpath.cli.views.facts import json_line
     from towpath.people import sendings
+    from towpath.server.shapes.outbox import sending_object
 
     if as_json:
         for row in rows:
-            click.echo(json_line(outbox.sending_object(row)))
+            click.echo(json_line(sending_object(row)))
         return exit_codes.OK
     has_data = app.folder.database.exists()
     counts = app.store.outbox.counts() if has_data else {}
@@ -145,9 +146,9 @@ def alive_owners(app: App) -> frozenset[OwnerId]:
 
 
 def _try_again(session: Session, app: App, rows: Sequence[SendingRow], *, as_json: bool) -> int:
-    from towpath.cli.views import outbox
     from towpath.cli.views.facts import json_line
     from towpath.people import sendings
+    from towpath.server.shapes.outbox import sending_object
 
     found = sendings.trying(
         rows, is_asked=lambda row: _is_asked(app, row), is_known=lambda row: _is_known(app, row)
@@ -158,7 +159,7 @@ def _try_again(session: Session, app: App, rows: Sequence[SendingRow], *, as_jso
     after = [row for one in tried for row in _after(app, one)]
     if as_json:
         for row in after:
-            click.echo(json_line(outbox.sending_object(row)))
+            click.echo(json_line(sending_object(row)))
     else:
         _tell(session, app, found, after)
     alive = alive_owners(app)

@@ -17,10 +17,10 @@ def command(session: Session, *, run: str, step: str | None, by: str | None) -> 
     """Tell those who are asked by a RUN once more, now. It counts as the next reminder, so nobody is told twice in a row."""
     from towpath.cli import deciding
     from towpath.core import stimuli
-    from towpath.people import authority
+    from towpath.server import asking
 
     app, actor = session.app(), session.actor(by)
-    asked = deciding.find(app, run, step, says="remind", actor=actor)
+    asked = asking.find(app, run, step, says="remind", actor=actor)
     told = stimuli.Climbed(
         at=app.now(),
         path=asked.node.path,
@@ -28,9 +28,7 @@ def command(session: Session, *, run: str, step: str | None, by: str | None) -> 
         asked_at=asked.question.asked_at,
         number=asked.node.told_reminders + 1,
     )
-    deciding.check(app, asked, says="remind", actor=actor)
+    asking.check(app, asked, says="remind", actor=actor)
     deciding.tell(app, asked, told)
-    case = authority.case_of(asked.run, asked.node, app.desk.calendar(asked.question.hours))
-    people = ", ".join(sorted(authority.asked(app.desk.directory, case, app.now())))
-    deciding.acknowledge(session, asked, f"reminded {people or 'whoever operates'}")
+    deciding.acknowledge(session, asked, asking.reminded(app, asked))
     return exit_codes.OK

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, wrap
 from towpath.cli.views.questions import who
 from towpath.observe import words
 from towpath.people import choices
 from towpath.people.inbox import Inbox, Item, Standing
-from towpath.server.shapes import moments
 from towpath.store.contract import Life, Microseconds, RunNumber
 
 NAMES_SHOWN_MAX = 6
@@ -146,52 +144,3 @@ def _commands(item: Item) -> tuple[str, ...]:
     if item.standing != "others" and item.commands:
         return tuple(command.line for command in item.commands)
     return (f"tow show {item.run.number}",)
-
-
-def item_object(item: Item, *, life: Life | None) -> dict[str, Any]:
-    """One open question as data (Any: JSON)."""
-    question = item.open.question
-    return {
-        "run_number": item.run.number,
-        "run": item.run.id,
-        "workflow": item.run.workflow,
-        "environment": item.run.environment,
-        "started_by": item.run.started_by,
-        "path": item.path,
-        "kind": question.kind,
-        "text": question.text,
-        "standing": item.standing,
-        "reason": item.reason,
-        "because": [
-            {"principal": each.principal, "how": each.how, "words": each.words} for each in item.because
-        ],
-        "who": list(question.who),
-        "asked_at": moments.stamp(item.since),
-        "until": moments.stamp_or_none(item.until),
-        "if_unanswered": question.if_unanswered,
-        "next": None
-        if item.next_rung is None
-        else {
-            "kind": item.next_rung.kind,
-            "number": item.next_rung.number,
-            "at": moments.stamp(item.next_rung.at),
-            "to": list(item.next_rung.to),
-        },
-        "quorum": question.quorum,
-        "needed": item.needed,
-        "answers": [
-            {"by": one.by, "decision": one.decision, "at": moments.stamp(one.at)} for one in item.open.answers
-        ],
-        "mine": None if item.mine is None else item.mine.decision,
-        "others": sorted(item.others),
-        "later": [{"at": moments.stamp(one.at), "people": sorted(one.people)} for one in item.later],
-        "warning": item.warning,
-        "claimed_by": item.claimed_by,
-        "handed_to": list(item.open.handed_to),
-        "comments": item.open.comments,
-        "choices": list(question.choices),
-        "fields": list(item.open.fields),
-        "commands": {command.choice: command.line for command in item.commands},
-        "digest": question.digest,
-        "owner_life": None if life is None else life.value,
-    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from towpath.cli.views.lines import Line, Role, Screen, Span, line, safe, table, wrap
 from towpath.observe import words
 from towpath.people import sendings
-from towpath.server.shapes import moments
 from towpath.store.contract import Microseconds, OwnerId, SendingRow, SendingState
 
 PATH_CELLS_MAX = 28
@@ -141,26 +139,3 @@ def _marked(mark: Span, text: str, role: Role, screen: Screen, indent: int) -> l
         line(" " * indent, mark if number == 0 else ("  ", "plain"), (row, role))
         for number, row in enumerate(rows)
     ]
-
-
-def sending_object(row: SendingRow) -> dict[str, Any]:
-    """One sending as data (Any: JSON)."""
-    notice = sendings.notice_of(row)
-    return {
-        "id": row.id,
-        "notice": row.notice,
-        "run_number": row.run,
-        "path": row.path,
-        "why": row.why,
-        "number": None if notice is None else notice.number,
-        "at": moments.stamp(row.at),
-        "recipient": row.recipient,
-        "channel": row.channel or None,
-        "address": row.address or None,
-        "state": row.state,
-        "attempts": row.attempts,
-        "due_at": moments.stamp(row.due_at) if row.state == "waiting" else None,
-        "tried_at": moments.stamp_or_none(row.tried_at),
-        "ended_at": moments.stamp_or_none(row.ended_at),
-        "error": row.error or None,
-    }

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from towpath.cli import diary, exit_codes, failures, membership
+from towpath.cli import diary, exit_codes, failures
 from towpath.cli.session import Session
 from towpath.cli.views.lines import line, safe
 from towpath.cli.watching.asking import Dialogue, Refusal, Said, chosen
@@ -30,6 +30,7 @@ from towpath.people import authority, decided
 from towpath.people.channels.contract import Notice
 from towpath.people.channels.terminal import Terminal
 from towpath.people.messages import OVER
+from towpath.server.asking import refusal
 from towpath.store.contract import RunFilter, RunNumber, RunRow
 
 if TYPE_CHECKING:
@@ -344,7 +345,7 @@ class Foreground:
             self._dialogue = asyncio.create_task(dialogue.ask(node, now=self._app.now()))
 
     def _refusal_of(self, run: Run, node: Node) -> Refusal:
-        return lambda says, actor: membership.refusal(self._app, run, node, says=says, actor=actor)
+        return lambda says, actor: refusal(self._app, run, node, says=says, actor=actor)
 
     def _is_to_be_asked(self, node: Node) -> bool:
         """Whether the person has not put the question off; once the run is cancelled, only rollbacks ask."""
