@@ -11,8 +11,8 @@ from towpath.core.run import ROOT, Error, Path, Run
 from towpath.definition import expressions, model
 from towpath.definition.actions import ActionCards
 from towpath.errors import ExpressionError
-from towpath.trials.checking import reading
-from towpath.trials.checking.reading import Source
+from towpath.trials.checking import sources
+from towpath.trials.checking.sources import Source
 
 _AFTER = {"success_when": ("success_when",), "outputs": ("outputs",), "until": ("until",)}
 """What a message begins with that comes from an expression which is worked out after the attempt."""
@@ -36,7 +36,7 @@ def find(plan: Plan, run: Run, path: Path, error: Error) -> Culprit | None:
     """The expression because of which the step at *path* failed; None where it was something else."""
     node = run.nodes.get(path)
     if path == ROOT:
-        candidates: Iterable[Source] = (one for one in reading.sources(plan) if one.owner is None)
+        candidates: Iterable[Source] = (one for one in sources.sources(plan) if one.owner is None)
         return _first(plan, run, path, (one for one in candidates if one.key[:1] == ("outputs",)))
     if node is None:
         return None
@@ -45,7 +45,7 @@ def find(plan: Plan, run: Run, path: Path, error: Error) -> Culprit | None:
     if prefix == "check":
         prefix = error.message.partition(":")[2].strip().partition(":")[0]
     if prefix in _AFTER:
-        source = next((one for one in reading.step_sources(planned) if one.key[:1] == _AFTER[prefix]), None)
+        source = next((one for one in sources.step_sources(planned) if one.key[:1] == _AFTER[prefix]), None)
         return None if source is None else _of(plan, run, path, source)
     return _first(plan, run, path, _before(planned)) or Culprit(source=None)
 
@@ -54,7 +54,7 @@ def _before(planned: PlanStep) -> Iterator[Source]:
     """The expressions that are worked out before the attempt; the variables of the blocks around it are among them."""
     outer: PlanStep | None = planned
     while outer is not None and outer.number >= 0:
-        for source in reading.step_sources(outer):
+        for source in sources.step_sources(outer):
             if not source.is_after and (outer is planned or source.key[:1] in (("env",), ("environment",))):
                 yield source
         outer = outer.parent

@@ -21,7 +21,8 @@ from towpath.trials.checking import culprits, lasting
 from towpath.trials.checking.exploring import Exploration, Start, Story, Taken
 from towpath.trials.checking.findings import Name
 from towpath.trials.checking.lasting import outwards
-from towpath.trials.checking.reading import Owner, Reading
+from towpath.trials.checking.reading import Reading
+from towpath.trials.checking.sources import Owner
 from towpath.trials.checking.stories import first_words, is_own_failure, name_of
 from towpath.trials.checking.voters import Voters
 from towpath.trials.checking.world import Situation

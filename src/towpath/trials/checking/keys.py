@@ -16,7 +16,8 @@ from towpath.core.plan import Plan, PlanStep
 from towpath.core.retries import NEVER_RETRIED
 from towpath.core.run import Error, Node, Path, Question, Run
 from towpath.definition import model
-from towpath.trials.checking.reading import Owner, Reading
+from towpath.trials.checking.reading import Reading
+from towpath.trials.checking.sources import Owner
 from towpath.trials.checking.timers import Timers
 from towpath.trials.checking.world import Situation
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from towpath.core.plan import Plan
 from towpath.definition import model
 from towpath.definition.source import DataPath, PathKey, Source, Table
-from towpath.trials.checking.reading import Owner
+from towpath.trials.checking.sources import Owner
 
 
 class Spot(NamedTuple):

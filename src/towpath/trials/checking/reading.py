@@ -7,9 +7,9 @@ then said of branches that were never taken, since a value that takes them may s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from towpath.core.plan import Plan, PlanStep
 from towpath.core.run import Json
@@ -17,28 +17,10 @@ from towpath.definition import expressions, model
 from towpath.definition.actions import ActionCards
 from towpath.definition.expressions import tree
 from towpath.trials.checking.shapes import Shape
+from towpath.trials.checking.sources import Owner, Source, sources, templates, whole_expression
 
 A_DURATION = "10m"
 A_MOMENT = "2030-01-01T00:00:00Z"
-Owner: TypeAlias = int | None
-"""The number of the step that an expression belongs to; None for the workflow's own keys and its laws."""
-Weight: TypeAlias = Literal["decides", "text"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One expression and where it stands."""
-
-    text: str
-    owner: Owner
-    key: tuple[str, ...]
-    """Under which keys of its step."""
-    weight: Weight = "text"
-    is_condition: bool = False
-    is_whole: bool = False
-    """Whether it is a whole value, and not a part of a text."""
-    is_after: bool = False
-    """Whether it is worked out when the attempt has ended: it sees `outputs`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,119 +64,6 @@ def read(plan: Plan, cards: ActionCards | None = None) -> Reading:
     _hand_on(plan, reading)
     _take_types(plan, reading, cards)
     return reading
-
-
-# --- where expressions stand --------------------------------------------------------------------------------
-
-
-def sources(plan: Plan) -> Iterator[Source]:
-    """Every expression of a plan."""
-    workflow = plan.workflow
-    for name, value in workflow.vars.items():
-        yield from _templates(value, None, ("vars", name))
-    yield from _templates(workflow.environment, None, ("environment",), "decides")
-    for name, text in workflow.outputs.items():
-        yield from _templates(text, None, ("outputs", name))
-    laws = workflow.check
-    for key in ("never", "always"):
-        for text in getattr(laws, key, ()):
-            yield Source(text=text, owner=None, key=("check", key), weight="decides", is_condition=True)
-    for planned in plan.steps:
-        yield from step_sources(planned)
-
-
-def step_sources(planned: PlanStep) -> Iterator[Source]:
-    """The expressions of one step, in the order in which they are worked out."""
-    step, owner = planned.step, planned.number
-    assert step is not None
-    yield from _condition(step.if_, owner, ("if",))
-    if step.environment is not None:
-        yield from _templates(step.environment, owner, ("environment",), "decides")
-    yield from _kind_sources(planned)
-    for key in ("env", "stdin", "cwd", "container", "artifacts"):
-        yield from _templates(getattr(step, key, None), owner, (key,))
-    if step.check is not None:
-        yield from _templates(dict(step.check.with_), owner, ("check", "with"))
-        yield from _templates(dict(step.check.env), owner, ("check", "env"))
-        yield from _condition(step.check.done_when, owner, ("check", "done_when"), is_after=True)
-    yield from _condition(step.success_when, owner, ("success_when",), is_after=True)
-    if step.retry is not None:
-        yield from _condition(step.retry.when, owner, ("retry", "when"), is_after=True)
-    if isinstance(step.outputs, Mapping):
-        yield from _templates(dict(step.outputs), owner, ("outputs",), is_after=True)
-
-
-def _kind_sources(planned: PlanStep) -> Iterator[Source]:
-    step, owner = planned.step, planned.number
-    match step:
-        case model.UsesStep() | model.WorkflowStep():
-            yield from _templates(dict(step.with_), owner, ("with",))
-        case model.ApproveStep():
-            yield from _templates(step.approve, owner, ("approve",))
-            yield from _templates(dict(step.show), owner, ("show",))
-        case model.TaskStep():
-            yield from _templates(step.task, owner, ("task",))
-            yield from _templates(step.instructions, owner, ("instructions",))
-        case model.WaitStep():
-            yield from _wait_sources(step, owner)
-        case model.EachStep():
-            matrix = dict(step.each.matrix) if isinstance(step.each, model.Matrix) else step.each
-            yield from _templates(matrix, owner, ("each",), "decides")
-        case model.ChooseStep():
-            for position, branch in enumerate(step.choose):
-                yield from _condition(branch.if_, owner, ("choose", str(position), "if"))
-        case model.RepeatStep():
-            yield from _condition(step.until, owner, ("until",))
-        case model.EndStep():
-            yield from _templates(step.end.message, owner, ("end", "message"))
-            yield from _templates(step.end.outcome, owner, ("end", "outcome"))
-        case _:
-            return
-
-
-def _wait_sources(step: model.WaitStep, owner: int) -> Iterator[Source]:
-    match step.wait:
-        case str() as text:
-            yield from _templates(text, owner, ("wait",), "decides")
-        case model.WaitUntil(until=until):
-            yield from _templates(until, owner, ("wait", "until"), "decides")
-        case model.WaitEvent(if_=condition):
-            yield from _condition(condition, owner, ("wait", "if"), is_after=True)
-        case _:
-            return
-
-
-def _condition(
-    text: str | None, owner: Owner, key: tuple[str, ...], *, is_after: bool = False
-) -> Iterator[Source]:
-    if text is not None:
-        yield Source(text=text, owner=owner, key=key, weight="decides", is_condition=True, is_after=is_after)
-
-
-def _templates(
-    value: Json, owner: Owner, key: tuple[str, ...], weight: Weight = "text", *, is_after: bool = False
-) -> Iterator[Source]:
-    match value:
-        case str() if "${{" in value:
-            template = expressions.parse_template(value, names=expressions.DYNAMIC)
-            for part in template.parts:
-                if isinstance(part, expressions.Expression):
-                    yield Source(
-                        text=part.source,
-                        owner=owner,
-                        key=key,
-                        weight=weight,
-                        is_whole=template.is_whole,
-                        is_after=is_after,
-                    )
-        case dict():
-            for name, inner in value.items():
-                yield from _templates(inner, owner, (*key, str(name)), weight, is_after=is_after)
-        case list() | tuple():
-            for inner in value:
-                yield from _templates(inner, owner, key, weight, is_after=is_after)
-        case _:
-            return
 
 
 # --- reading one expression ---------------------------------------------------------------------------------
@@ -634,13 +503,12 @@ class _Reader:
         value = self._plan.workflow.vars.get(name)
         if name in self._follows or not isinstance(value, str) or "${{" not in value:
             return _KnownView(name) if value is not None else None
-        template = expressions.parse_template(value, names=expressions.DYNAMIC)
-        part = template.parts[0]
-        if not template.is_whole or not isinstance(part, expressions.Expression):
+        expression = whole_expression(value)
+        if expression is None:
             self._is_unsure = True
             return _KnownView(name)
         self._follows.add(name)
-        made_of = expressions.syntax_of(part.source)
+        made_of = expressions.syntax_of(expression)
         view = self.resolve(made_of)
         if view is None:
             self._visit(made_of, wants_bool=True)
@@ -671,14 +539,11 @@ class _Reader:
     def _items_of(self, planned: PlanStep) -> View:
         step = planned.step
         assert isinstance(step, model.EachStep)
-        if not isinstance(step.each, str) or "${{" not in step.each:
+        expression = whole_expression(step.each)
+        if expression is None:
             return _KnownView("item")
-        template = expressions.parse_template(step.each, names=expressions.DYNAMIC)
-        part = template.parts[0]
-        if not isinstance(part, expressions.Expression):
-            return _KnownView("item")
-        source = Source(text=part.source, owner=planned.number, key=("each",), weight=self._source.weight)
-        view = _Reader(self._plan, self._reading, source).resolve(expressions.syntax_of(part.source))
+        source = Source(text=expression, owner=planned.number, key=("each",), weight=self._source.weight)
+        view = _Reader(self._plan, self._reading, source).resolve(expressions.syntax_of(expression))
         return view.items() if isinstance(view, Shape) else _KnownView("item")
 
 
@@ -739,7 +604,7 @@ def _hand_on(plan: Plan, reading: Reading) -> None:
 
 
 def _hand_to(plan: Plan, reading: Reading, planned: PlanStep, text: str, shape: Shape) -> None:
-    for source in _templates(text, planned.number, ("outputs",), is_after=True):
+    for source in templates(text, planned.number, ("outputs",), is_after=True):
         reader = _Reader(plan, reading, source)
         match reader.resolve(expressions.syntax_of(source.text)):
             case Shape() as made_of:
