@@ -9,8 +9,8 @@ from scripted_runs import RELEASE, Scripted
 
 from towpath.cli import failures
 from towpath.cli.views import summary, waits
-from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Screen
+from towpath.observe.chronicle import Chronicle
 from towpath.store.contract import RunNumber
 
 SCREEN = Screen(stream=io.StringIO(), fixed_width=120)

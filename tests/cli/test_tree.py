@@ -10,8 +10,8 @@ import pytest
 from scripted_runs import FLEET, RELEASE, Scripted
 
 from towpath.cli.views import tree
-from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Screen, width_of
+from towpath.observe.chronicle import Chronicle
 
 
 def drawn(

@@ -12,9 +12,9 @@ from towpath.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from towpath.app import App
-    from towpath.cli.views.chronicle import Chronicle
     from towpath.cli.views.lines import Line
     from towpath.core.run import Node, Path, Run
+    from towpath.observe.chronicle import Chronicle
     from towpath.people.decided import History
     from towpath.store.contract import RunRow
 
@@ -45,7 +45,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Show a run: its tree, why it waits and since when, how it ended and why, and what to type next."""
-    from towpath.cli.views.chronicle import Chronicle
+    from towpath.observe.chronicle import Chronicle
 
     app = session.app()
     row, folded = app.run(run)
@@ -171,13 +171,14 @@ def _ladder(session: Session, app: App, row: RunRow, node: Node, history: Histor
     from towpath.cli.outbox import alive_owners
     from towpath.cli.views import ladder
     from towpath.cli.views.lines import line, safe
+    from towpath.server import ladders
     from towpath.store.contract import PAGE_ROWS_MAX, SendingFilter
 
     where = SendingFilter(run=row.number, path=node.path, rows_max=PAGE_ROWS_MAX)
     rungs = ladder.ladder_lines(
         node,
         history,
-        ladder.told_of(app.store.outbox.sendings(where), history),
+        ladders.told_of(app.store.outbox.sendings(where), history),
         session.out,
         calendar=app.desk.calendar(history.question.hours),
         alive=alive_owners(app),

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from towpath.cli.views import waits
-from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, table, width_of, wrap
 from towpath.cli.views.timeline import status_span
 from towpath.core.run import Json, Micros, Run
 from towpath.observe import words
+from towpath.observe.chronicle import Chronicle
 from towpath.store.contract import RunNumber
 
 VALUE_CHARS_MAX = 200

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from towpath.cli.views import waits
-from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import (
     Line,
     Role,
@@ -31,6 +30,7 @@ from towpath.core.run import Micros, Node, Path, Run
 from towpath.definition import model
 from towpath.errors import ExpressionError
 from towpath.observe import words
+from towpath.observe.chronicle import Chronicle
 
 ITEMS_LISTED_MAX = 12
 """Items of an `each` that all have a row; of more, only those that failed or run."""

@@ -1,125 +1,35 @@
-"""Why a run waits, since when, until when, and what somebody can do about it."""
+"""Why a run waits, on a terminal."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from towpath.cli.views.chronicle import Chronicle
-from towpath.cli.views.lines import Line, first_line, line, safe
-from towpath.core.run import Micros, Node, Path, Run
-from towpath.engines.summaries import awaited_in_words
+from towpath.cli.views.lines import Line, line, safe
+from towpath.core.run import Micros, Node, Run
 from towpath.observe import words
-from towpath.people import choices
+from towpath.observe.chronicle import Chronicle
+from towpath.server.shapes import waits as told
+from towpath.server.shapes.waits import OpensAt, Wait, quoted
+
+__all__ = ["WAITS_SHOWN_MAX", "OpensAt", "Wait", "described", "quoted", "wait_of", "waits"]
 
 WAITS_SHOWN_MAX = 20
-OpensAt: TypeAlias = Callable[[str], Micros | None]
-"""When the window of a name opens; None where it never does."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """One reason why a run does not go on by itself."""
-
-    path: Path
-    reason: str
-    """In words: `asks group:shop: Go live?`."""
-    since: Micros | None = None
-    until: Micros | None = None
-    then: str = ""
-    """What happens when the time is up."""
-    hint: str = ""
-    """The command that would end the wait, with `RUN` for the run's name."""
-    asks: bool = False
-    """Whether people are asked; that comes first."""
 
 
 def waits(run: Run, chronicle: Chronicle, *, opens_at: OpensAt | None = None) -> tuple[Wait, ...]:
     """Everything that an open run waits for, questions to people first; with *opens_at*, until when windows are closed."""
-    if run.state == "queued":
-        return (
-            Wait(
-                path="",
-                reason=f"waits for a place in its concurrency group {run.group}",
-                since=run.accepted_at,
-            ),
-        )
-    nodes = [run.nodes[path] for path in run.leaves]
-    found = [
-        _until_open(wait, node, opens_at)
-        for node in nodes
-        if (wait := wait_of(run, node, chronicle)) is not None
-    ]
-    return tuple(sorted(found, key=lambda wait: (not wait.asks, wait.since or 0, wait.path)))
-
-
-def _until_open(wait: Wait, node: Node, opens_at: OpensAt | None) -> Wait:
-    """The same wait; for a window, with the moment at which it opens, as its calendars stand."""
-    if opens_at is None or node.awaited is None or node.awaited.kind != "window":
-        return wait
-    return dataclasses.replace(wait, until=opens_at(node.awaited.name))
+    return tuple(_safe(wait) for wait in told.waits(run, chronicle, opens_at=opens_at))
 
 
 def wait_of(run: Run, node: Node, chronicle: Chronicle) -> Wait | None:
     """What one open leaf waits for; None while it is being performed."""
-    since = chronicle.since.get(node.path, node.started_at or None)
-    match node.status:
-        case "asking":
-            return _question(run, node, since)
-        case "retrying":
-            message = first_line(node.error.message) if node.error is not None else ""
-            return Wait(
-                path=node.path,
-                reason=f"will be tried again: {message}",
-                since=since,
-                until=node.due,
-                hint=f"tow retry RUN --step {quoted(node.path)}",
-            )
-        case "waiting":
-            return _awaiting(node, since)
-        case _:
-            return None
+    wait = told.wait_of(run, node, chronicle)
+    return None if wait is None else _safe(wait)
 
 
-def _question(run: Run, node: Node, since: Micros | None) -> Wait:
-    question = node.question
-    assert question is not None
-    text = first_line(question.text)
-    asked = ", ".join(question.who)
-    reason = f"asks {safe(asked)}: {text}" if asked else f"asks: {text}"
-    if question.quorum > 1:
-        said = sum(answer.decision == "approve" for answer in node.answers)
-        reason += f" ({said} of {question.quorum} approvals)"
-    is_only = sum(run.nodes[path].status == "asking" for path in run.leaves) == 1
-    return Wait(
-        path=node.path,
-        reason=reason,
-        since=since,
-        until=question.due,
-        then=f"then {choices.silence(question.if_unanswered)}" if question.if_unanswered else "",
-        hint=choices.first_command("RUN", node.path, question.kind, is_only=is_only),
-        asks=True,
-    )
-
-
-def _awaiting(node: Node, since: Micros | None) -> Wait:
-    awaited = node.awaited
-    assert awaited is not None
-    match awaited.kind:
-        case "signal":
-            name = safe(awaited.name)
-            return Wait(
-                path=node.path,
-                reason=f"waits for the signal {name}",
-                since=since,
-                hint=f"tow signal RUN {name}",
-            )
-        case "time":
-            return Wait(path=node.path, reason="waits", since=since, until=awaited.due)
-        case _:
-            return Wait(path=node.path, reason=f"waits for {safe(awaited_in_words(awaited))}", since=since)
+def _safe(wait: Wait) -> Wait:
+    """The same wait, in words that a terminal can be shown."""
+    return dataclasses.replace(wait, reason=safe(wait.reason), hint=safe(wait.hint))
 
 
 def described(wait: Wait, *, now: Micros, with_path: bool = True) -> Line:
@@ -135,13 +45,4 @@ def described(wait: Wait, *, now: Micros, with_path: bool = True) -> Line:
         (name, "name"),
         wait.reason.removeprefix("waits").lstrip(),
         (f"  {'; '.join(parts)}" if parts else "", "dim"),
-    )
-
-
-def quoted(path: Path) -> str:
-    """A path as a word for the shell."""
-    return (
-        path
-        if all(c.isalnum() or c in "_/.:@%+=,-" for c in path)
-        else "'" + path.replace("'", "'\\''") + "'"
     )

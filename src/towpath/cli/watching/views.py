@@ -7,13 +7,13 @@ import re
 from typing import Protocol
 
 from towpath.cli.views import facts, summary, timeline, tree
-from towpath.cli.views.chronicle import Chronicle
 from towpath.cli.views.lines import Line, Screen, line, safe
 from towpath.cli.watching.tails import TAIL_LINES, Tails, last_words
 from towpath.cli.watching.terminal import Region
 from towpath.core import events
 from towpath.core.run import Micros, Path, Run
 from towpath.observe import words
+from towpath.observe.chronicle import Chronicle
 from towpath.people import choices
 from towpath.server.shapes import runs as shapes
 from towpath.store.contract import RunNumber
