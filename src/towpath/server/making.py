@@ -17,12 +17,15 @@ import towpath
 from towpath.server import guarding, problems, routing
 from towpath.server.call import Parts
 from towpath.server.routing import Declared, Routes
+from towpath.server.web import pages
 
 API_PREFIX: Final = "/api/v1"
 OPENAPI_PATH: Final = "/api/openapi.json"
 MODULES: Final = (
+    "towpath.server.api.hooks",
     "towpath.server.api.probes",
     "towpath.server.api.runs",
+    "towpath.server.web.static",
 )
 """Every module with a `ROUTES`, in the order in which the API's description lists them; pages last."""
 
@@ -38,6 +41,7 @@ def make_server(parts: Parts, *, hosts: Sequence[str] = ("*",)) -> FastAPI:
         redoc_url=None,
     )
     server.state.parts = parts
+    server.state.error_page = pages.error_page
     declared: dict[str, Declared] = {}
     for routes in all_routes():
         routing.include(server, routes)
