@@ -39,6 +39,8 @@ from towpath.store.contract import (
     Store,
     Summary,
     Taken,
+    Trial,
+    TrialFull,
 )
 from towpath.store.memory import MemoryStore
 from towpath.store.sqlite import SqliteStore, open_store
@@ -543,6 +545,26 @@ def test_slots_are_never_more_than_the_group_has(store: Store, journal: Journal)
     start(journal, new_run("r3", slot=slot))
     assert store.reader.slots_taken("release") == 2
     assert store.reader.slots_taken("other") == 0
+
+
+def test_a_new_version_gets_no_more_first_runs_than_it_may_have(store: Store, journal: Journal) -> None:
+    """Runs of the version are counted when one is accepted; those of others, those that go on from one, and earlier ones do not count."""
+    old, new = (Definition(digest=digest, text=f"name: {digest}") for digest in ("old", "new"))
+    before = start(journal, new_run("r1", definition=new))
+    trial = Trial(after=before, maximum=2)
+    first = start(journal, new_run("r2", definition=new, trial=trial))
+    start(journal, new_run("r3", definition=old))
+    start(journal, new_run("r4", definition=new, origin=first, origin_reason="retry"))
+    start(journal, new_run("r5", definition=new, trial=trial, start_key="k"))
+
+    refused = try_start(journal, new_run("r6", definition=new, trial=trial))
+
+    assert type(refused) is TrialFull
+    assert try_start(journal, new_run("r7", definition=new, trial=trial, start_key="k")) == Started(
+        number=RunNumber(5), id=RunId("r5"), existing=True
+    )
+    assert [row.id for row in store.reader.runs()] == ["r5", "r4", "r3", "r2", "r1"]
+    assert start(journal, new_run("r8", definition=old)) == RunNumber(6)
 
 
 def test_the_queue_of_a_group_is_first_come_first_served(store: Store, journal: Journal) -> None:

@@ -11,9 +11,20 @@ from towpath.core.events import AnyEvent
 from towpath.core.run import Carried, Json, Micros, Node, Path, Protection, Question, Run, RunId
 from towpath.core.stimuli import AnyStimulus
 from towpath.definition import model
-from towpath.store.contract import Definition, RunNumber, Started
+from towpath.store.contract import Definition, RunNumber, Started, Trial
 
 OriginReason = Literal["child", "retry", "rerun", "rollback", "review"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steady:
+    """The version of a workflow that a run takes where it finds no place among those that try a new one."""
+
+    workflow: model.Workflow
+    definition: Definition
+    inputs: Mapping[str, Json]
+    edited_by: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +56,10 @@ class StartRequest:
     run_id: RunId | None = None
     """Given for child runs, whose id follows from their parent; else made by the engine."""
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    trial: Trial | None = None
+    """The run tries a new version, of which only so many runs are the first."""
+    steady: Steady | None = None
+    """What it takes where all of them have started; without it the start is refused then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,18 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A place among the first runs of a new version of a workflow (guarded: refused with TrialFull).
+
+    The runs of the version are counted when the run is accepted, but for those that go on from others: no place is lost with a process.
+    """
+
+    after: RunNumber
+    """Runs with higher numbers count."""
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A place in an environment that only so many runs may be in at once; it is left when the run ends."""
 
@@ -153,6 +165,8 @@ class NewRun:
     start_key: str | None = None
     """At most one run for each key, for ever."""
     slot: Slot | None = None
+    trial: Trial | None = None
+    """The run tries a new version of its workflow, of which only so many runs may be the first."""
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     took: tuple[Taken, ...] = ()
 
@@ -686,6 +700,17 @@ class PlacesFull(Refused):
         self.place = place
 
 
+class TrialFull(Refused):
+    """The new version has had its first runs, and nobody knows yet how they end; nothing of the change was kept."""
+
+    def __init__(self, workflow: str, *, maximum: int) -> None:
+        super().__init__(
+            f"the {maximum} runs that try the new version of {workflow} have started",
+            help=f"`tow versions {workflow}` tells how they do",
+        )
+        self.maximum = maximum
+
+
 class StaleMark(Refused):
     """Somebody else has moved the mark meanwhile; nothing was kept."""
 
@@ -719,6 +744,7 @@ class Journal(Protocol):
     def start(self, new: NewRun, on_started: OnStarted) -> None:
         """Accept a run, then call *on_started* with its number, or with the reason why nothing was kept.
 
+        Reasons: SlotsFull, TrialFull, MessageTaken, LimitExceeded, StoreUnavailable.
         A start key that was used before gives the run of that time (`existing`), and writes nothing.
         """
 

@@ -32,6 +32,7 @@ from towpath.store.contract import (
     RunRow,
     SlotsFull,
     Started,
+    TrialFull,
 )
 from towpath.store.mailbox import check_room, check_stimulus, no_message
 from towpath.store.memory_events import EventsData, MemoryEvents
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         Record,
         Slot,
         Taken,
+        Trial,
     )
 
 
@@ -225,6 +227,7 @@ class MemoryJournal:
                 or _check_lengths(new.records)
                 or _check_messages(data, None, new.took)
                 or (_check_slot(data, new.slot, None) if new.slot and new.slot.enter == "hold" else None)
+                or (_check_trial(data, new, new.trial) if new.trial else None)
             )
             if refused:
                 return refused
@@ -485,6 +488,16 @@ def _slots_taken(data: _Data, group: str) -> int:
 def _queue(data: _Data, group: str) -> list[RunRow]:
     of_group = [row for row in data.rows.values() if row.slot_group == group and row.is_open]
     return [row for row in of_group if not row.holds_slot]
+
+
+def _check_trial(data: _Data, new: NewRun, trial: Trial) -> Exception | None:
+    tried = sum(
+        (row.workflow, row.definition) == (new.workflow, new.definition.digest)
+        and row.number > trial.after
+        and row.origin_reason is None
+        for row in data.rows.values()
+    )
+    return TrialFull(new.workflow, maximum=trial.maximum) if tried >= trial.maximum else None
 
 
 def _check_slot(data: _Data, slot: Slot, run: RunNumber | None) -> Exception | None:

@@ -27,13 +27,14 @@ from towpath.store.contract import (
     SlotsFull,
     StaleChange,
     Started,
+    TrialFull,
 )
 from towpath.store.many_rows import ManyRows
 from towpath.store.queries import queries
 
 if TYPE_CHECKING:
     from towpath.store.chain import Chain
-    from towpath.store.contract import Place, Record, Slot, Summary, Taken
+    from towpath.store.contract import Place, Record, Slot, Summary, Taken, Trial
 
 _SQL = queries("journal")
 _APPEND = ManyRows(_SQL["append"], columns=5)
@@ -151,7 +152,7 @@ def _is_plain(item: Item) -> bool:
     if isinstance(what, Change):
         guards = what.holds is not None or what.enters is not None
         return not guards and what.after >= 1 and check_gaps(what.records, what.after) is None
-    return what.slot is None and check_gaps(what.records, 0) is None
+    return what.slot is None and what.trial is None and check_gaps(what.records, 0) is None
 
 
 def _write_plain(connection: sqlite3.Connection, group: list[Item], chain: Chain) -> list[Outcome]:
@@ -257,6 +258,7 @@ def _apply_start(connection: sqlite3.Connection, new: NewRun, records: _Rows) ->
         check_first(new.records)
         or _check_messages(connection, None, new.took)
         or (_check_slot(connection, new.slot, None) if new.slot and new.slot.enter == "hold" else None)
+        or (_check_trial(connection, new, new.trial) if new.trial else None)
     )
     if refused:
         return refused
@@ -320,6 +322,12 @@ def _check_slot(connection: sqlite3.Connection, slot: Slot, run: RunNumber | Non
     if slot.in_turn and connection.execute(_SQL["queues_before"], (slot.group, run)).fetchone():
         return SlotsFull(slot.group, maximum=slot.maximum)
     return None
+
+
+def _check_trial(connection: sqlite3.Connection, new: NewRun, trial: Trial) -> Exception | None:
+    values = (new.workflow, new.definition.digest, trial.after)
+    (tried,) = connection.execute(_SQL["trials"], values).fetchone()
+    return TrialFull(new.workflow, maximum=trial.maximum) if tried >= trial.maximum else None
 
 
 def _enter(connection: sqlite3.Connection, place: Place, run: RunNumber) -> Exception | None:

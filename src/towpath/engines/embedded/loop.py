@@ -10,6 +10,7 @@ A run that only waits is dropped from memory after a while and folded again when
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import logging
 import secrets
@@ -27,7 +28,7 @@ from towpath.core.plan import Plan
 from towpath.core.run import Micros, Path, Run, RunId
 from towpath.engines import contract, history, summaries
 from towpath.engines.clock import Clock
-from towpath.engines.contract import StartRequest, Step
+from towpath.engines.contract import StartRequest, Steady, Step
 from towpath.engines.embedded import recovery
 from towpath.engines.embedded.attempts import Attempts
 from towpath.engines.embedded.children import Children
@@ -53,6 +54,7 @@ from towpath.store.contract import (
     Store,
     Summary,
     Taken,
+    TrialFull,
 )
 
 RESIDENT_WAITING_MAX = 100
@@ -183,6 +185,14 @@ class EmbeddedEngine:
 
     async def start(self, request: StartRequest) -> Started:
         """Accepts a run: it is durable when this returns, and begins at once unless it is queued."""
+        try:
+            return await self._start(request)
+        except TrialFull:
+            if request.steady is None:
+                raise
+            return await self._start(_steady(request, request.steady))
+
+    async def _start(self, request: StartRequest) -> Started:
         plan = self._plan(request)
         run_id = request.run_id or RunId(secrets.token_hex(8))
         stimulus = self._start_stimulus(request, run_id)
@@ -342,6 +352,7 @@ class EmbeddedEngine:
             origin_reason=request.origin_reason,
             start_key=request.start_key,
             slot=slot,
+            trial=request.trial,
             labels={**request.workflow.labels, **request.labels},
         )
 
@@ -624,6 +635,20 @@ def _quiet_the_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
+def _steady(request: StartRequest, steady: Steady) -> StartRequest:
+    """The same start with the version that is not being tried."""
+    return dataclasses.replace(
+        request,
+        workflow=steady.workflow,
+        definition=steady.definition,
+        inputs=steady.inputs,
+        edited_by=steady.edited_by,
+        commit=steady.commit,
+        trial=None,
+        steady=None,
+    )
 
 
 def _records(facts: Iterable[AnyEvent], *, after: int) -> tuple[tuple[int, Micros, bytes], ...]:

@@ -70,6 +70,11 @@ SELECT count(*) FROM runs WHERE slot_group = ? AND ended_at IS NULL AND holds_sl
 -- Whether an earlier run still queues for a slot of the group.
 SELECT 1 FROM runs WHERE slot_group = ?1 AND ended_at IS NULL AND holds_slot = 0 AND (?2 IS NULL OR number < ?2) LIMIT 1;
 
+-- name: trials
+-- How many runs of a version of a workflow have started on their own since a run.
+SELECT count(*) FROM runs
+WHERE definition = ?2 AND workflow = ?1 AND number > ?3 AND origin_reason IS NULL;
+
 -- name: hold_slot
 -- A run leaves the queue and holds a slot.
 UPDATE runs SET slot_group = ?, holds_slot = 1 WHERE number = ?;
