@@ -147,8 +147,10 @@ class App:
     def desk(self) -> Desk:
         """Who may say what, and when calendars are open, as the project says now."""
         from towpath.people.desk import Desk
+        from towpath.people.vouched import Vouched
 
-        return Desk(self.project_file, self.settings.project)
+        known = Vouched(lambda: self.store.identities, self.clock.now)
+        return Desk(self.project_file, self.settings.project, known=known)
 
     def project_file(self) -> ProjectFile:
         """What towpath.yaml says now; `project` is what it said when this process first read it."""

@@ -13,6 +13,7 @@ import re
 import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
@@ -31,6 +32,7 @@ from towpath.definition.model import (
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$"
 NAME_CHARS_MAX = 128
 USERS_MAX = 10_000
+SUBJECT_CHARS_MAX = 255
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -181,6 +183,8 @@ class User(Part):
     """What others are shown."""
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
     """Where mail goes; also how a sign-in is recognised."""
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=SUBJECT_CHARS_MAX)] | None = None
+    """The identity provider's own id of the person (`sub`), where a sign-in is not to be recognised by its address."""
     contact: Mapping[Id, str] = Field(default_factory=dict)
     """Addresses in channels: `slack: U012AB3`."""
     time_zone: TimeZone | None = None
@@ -537,17 +541,83 @@ class Role(Part):
     """Its verbs: `run.start`, `run.*`, `*`."""
 
 
+Grantee: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^(user|group|oncall|service):[A-Za-z0-9_.@-]+$")
+]
+"""`user:…`, `group:…`, `oncall:…` or `service:…`."""
+Person: TypeAlias = Annotated[str, StringConstraints(pattern=r"^user:[A-Za-z0-9_.@-]+$")]
+"""`user:…`."""
+
+
 class Grant(Part):
     """Who has a role, and for what."""
 
     role: Id
     """The role."""
-    to: tuple[Principal, ...] = Field(min_length=1)
+    to: tuple[Grantee, ...] = Field(min_length=1)
     """Who has it."""
     workflows: tuple[str, ...] = ()
     """Names or patterns of workflows; all where it is not said."""
     environments: tuple[str, ...] = ()
     """Environments; all where it is not said."""
+
+
+class ServiceAccount(Part):
+    """A program that acts by itself, with tokens of its own."""
+
+    title: str | None = None
+    """What people are shown."""
+    owner: Person
+    """The person who answers for it: they make its tokens, and may not approve what it started (four_eyes)."""
+
+
+def parse_issuer(text: object) -> object:
+    """The address of an identity provider, without a slash too many; raises ValueError."""
+    if isinstance(text, str):
+        try:
+            found = urlsplit(text)
+            is_safe = found.scheme == "https" or (
+                found.scheme == "http" and found.hostname in ("localhost", "127.0.0.1", "::1")
+            )
+        except ValueError:
+            is_safe = False
+        if is_safe and found.hostname and not (found.query or found.fragment or found.username):
+            return text
+    raise ValueError("is not the address of an identity provider: write https://…, as its own document says")
+
+
+Issuer: TypeAlias = Annotated[
+    str,
+    BeforeValidator(parse_issuer),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^https?://[^?#@]+$",
+            "examples": ["https://login.example.org/realms/ops"],
+        }
+    ),
+]
+Scope: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]+$", max_length=NAME_CHARS_MAX)]
+"""A word of OAuth 2."""
+
+
+class Oidc(Part):
+    """An identity provider that people sign in with (OpenID Connect)."""
+
+    issuer: Issuer
+    """Its address; `/.well-known/openid-configuration` is found below it."""
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=SUBJECT_CHARS_MAX)]
+    """What Towpath is called there."""
+    client_secret: Id | None = None
+    """The name of the secret with the client's secret; without one the client is public and PKCE alone protects the sign-in."""
+    scopes: tuple[Scope, ...] = ("openid", "profile", "email")
+    """What is asked for; `openid` is always among it."""
+    groups_claim: Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)] = "groups"
+    """The claim that lists the groups; they count where `people: provider:` is `oidc`."""
+    title: str | None = None
+    """What the button of the sign-in page says."""
+    session: Duration = 12 * 3600.0
+    """How long a sign-in lasts: until then groups are as the provider said."""
 
 
 def _role(value: object) -> object:
@@ -567,6 +637,10 @@ class Access(Part):
     """Roles of this project, beside the built-in viewer, operator, author and admin."""
     grants: tuple[Grant, ...] = ()
     """Who has which role."""
+    service_accounts: Mapping[Name, ServiceAccount] = Field(default_factory=dict)
+    """Programs with tokens of their own, by the name that grants use: `service:deployer`."""
+    oidc: Oidc | None = None
+    """The identity provider that people sign in with."""
 
 
 BUILT_IN_ROLES = ("viewer", "operator", "author", "admin")

@@ -27,7 +27,7 @@ from typing import Literal, TypeAlias, get_args
 from towpath.core.run import Answer, Micros, Node, Question, Run
 from towpath.people import calendars, civil_time, decided, escalation
 from towpath.people.calendars import AnyCalendar
-from towpath.people.directory import Directory, listed
+from towpath.people.directory import SERVICE, Directory, listed
 
 Saying: TypeAlias = Literal["claim", "take_over", "release", "hand_over", "comment", "withdraw", "remind"]
 """What may be said to a question without deciding it; everything else is one of its choices."""
@@ -140,6 +140,12 @@ def judge(
         or _four_eyes(directory, case, person, says)
         or Allow()
     )
+
+
+def judge_four_eyes(directory: Directory, case: Case, *, by: str, says: str) -> Verdict:
+    """Whether four eyes alone stand against *by* saying *says*: all that a project can tell whose file names no people."""
+    person = person_of(directory, by)
+    return (None if person is None else _four_eyes(directory, case, person, says)) or Allow()
 
 
 def asked(directory: Directory, case: Case, at: Micros) -> frozenset[str]:
@@ -291,6 +297,11 @@ def _four_eyes(directory: Directory, case: Case, person: str, says: str) -> Deny
         return None
     advice = "somebody else has to approve it; you may reject it"
     if case.started_by and directory.are_one(person, case.started_by):
+        if case.started_by.startswith(SERVICE):
+            return Deny(
+                reason=f"{person} answers for {case.started_by}, which started the run, and may not approve it (four_eyes)",
+                help=advice,
+            )
         return Deny(reason=f"{person} started the run and may not approve it (four_eyes)", help=advice)
     if case.edited_by and directory.are_one(person, case.edited_by):
         known = "" if person == case.edited_by.removeprefix("user:") else f", as {case.edited_by}"

@@ -64,13 +64,41 @@ class Silence:
         """Does nothing."""
 
 
+class KnownElsewhere(Protocol):
+    """What is known of people beside the project's file."""
+
+    def token_makers(self, owner: str) -> frozenset[str]:
+        """Who ever made a token that acts for somebody."""
+
+    def groups_of(self, actor: str) -> frozenset[str]:
+        """The groups that the identity provider vouches for now, without `group:`."""
+
+
+class NothingElsewhere:
+    """Nobody but the project's file knows anything of people."""
+
+    def token_makers(self, owner: str) -> frozenset[str]:  # noqa: ARG002 - the contract of what is known
+        """Nobody."""
+        return frozenset()
+
+    def groups_of(self, actor: str) -> frozenset[str]:  # noqa: ARG002 - the contract of what is known
+        """None."""
+        return frozenset()
+
+
 class Desk:
     """Keeps `engines.contract.People` for a project."""
 
     def __init__(
-        self, project: Callable[[], ProjectFile], folder: Path | FolderOf, bell: Bell | None = None
+        self,
+        project: Callable[[], ProjectFile],
+        folder: Path | FolderOf,
+        bell: Bell | None = None,
+        *,
+        known: KnownElsewhere | None = None,
     ) -> None:
         self._project = project
+        self._known = known or NothingElsewhere()
         self._folder_of: FolderOf = folder if callable(folder) else lambda _: folder
         self._bell = bell or Silence()
         self._directory: Directory | None = None
@@ -88,29 +116,33 @@ class Desk:
         """The people of the project, as its file says now."""
         file = self._project()
         if self._directory is None or self._directory.file is not file:
-            self._directory = Directory(file=file)
+            self._directory = Directory(file=file, makers=self._known.token_makers)
         return self._directory
 
     def judge(self, run: Run, stimulus: AnyStimulus) -> None:
         """Raises Refused, with the reason, where the person who says this may not.
 
-        A project whose file names no people cannot tell who belongs to what: there everybody may speak, and what the question
-        itself knows still counts (four eyes, one answer each).
+        A project whose file names no people, and that has no identity provider either, cannot tell who belongs to what: there everybody
+        may speak, and what the question itself knows still counts (four eyes, one answer each).
         """
-        if not self.directory.names_people:
-            return
         node = run.nodes.get(getattr(stimulus, "path", ""))
         if node is None or node.question is None or node.status != "asking":
             return
-        verdict = authority.judge(
-            self.directory,
-            authority.case_of(run, node, self.calendar(node.question.hours)),
-            by=getattr(stimulus, "by", ""),
-            says=_said(stimulus),
-            at=stimulus.at,
-        )
+        by, says = getattr(stimulus, "by", ""), _said(stimulus)
+        case = authority.case_of(run, node, self.calendar(node.question.hours))
+        verdict: authority.Verdict
+        if self.directory.names_people or self._has_provider:
+            groups = self._known.groups_of(by) if self._has_provider else ()
+            verdict = authority.judge(self.directory, case, by=by, says=says, at=stimulus.at, groups=groups)
+        else:
+            verdict = authority.judge_four_eyes(self.directory, case, by=by, says=says)
         if isinstance(verdict, authority.Deny):
             raise Refused(verdict.reason, help=verdict.help)
+
+    @property
+    def _has_provider(self) -> bool:
+        """Whether an identity provider says who is in which group."""
+        return self.directory.file.people.provider == "oidc"
 
     def next_at(self, node: Node, now: Micros) -> Micros | None:
         """When a question's ladder is due next, not before *now*; None where nothing more will come."""

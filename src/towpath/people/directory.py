@@ -18,7 +18,7 @@ The rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from towpath.core.run import Micros
@@ -36,6 +36,9 @@ SHIFTS_MAX = 1_000
 """Shifts that one answer holds."""
 CHANGES_MAX = 20_000
 """Moments at which a rota may change hands that are looked at for one answer."""
+
+SERVICE = "service:"
+"""What the names of service accounts begin with."""
 
 _MAIL = re.compile(r"<([^<>@\s]+@[^<>@\s]+)>\s*$")
 
@@ -91,11 +94,17 @@ class Away:
     deputy: str | None
 
 
+def _nobody_made(_account: str) -> frozenset[str]:
+    return frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
     """The people of a project, read once from its file for many questions."""
 
     file: ProjectFile
+    makers: Callable[[str], frozenset[str]] = field(default=_nobody_made, repr=False, compare=False)
+    """Who made tokens that act for a service account: whoever made one may hold it."""
     rotas: Mapping[str, Rota] = field(init=False, repr=False, compare=False)
     absences: Mapping[str, tuple[Away, ...]] = field(init=False, repr=False, compare=False)
     emails: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
@@ -171,6 +180,34 @@ class Directory:
         found = [each for each in self.absences.get(name, ()) if each.start <= at < each.end]
         return found[-1] if found else None
 
+    def principals_of(self, name: str, at: Micros, *, groups: Iterable[str] = ()) -> frozenset[str]:
+        """All whom a grant may name when it means the user *name*: the name, the groups around it, the rotas of this moment.
+
+        Who is away belongs to their groups all the same: an absence says who is asked, and not who may look. *groups* are those that an
+        identity provider vouches for; they count in a project that has one, and where the file does not say itself who is in them.
+        """
+        people = self.file.people
+        elsewhere = set(groups) - set(people.groups) if people.provider == "oidc" else set()
+        found = {
+            f"user:{name}",
+            *(f"group:{group}" for group in elsewhere),
+            *(
+                f"oncall:{rota}"
+                for rota in self.rotas
+                if name in _Reach.of(self, [f"oncall:{rota}"]).users
+                and name in self.who_is_on_call(rota, at).people
+            ),
+        }
+        known = 0
+        while len(found) > known:  # groups in groups, from the inside out
+            known = len(found)
+            found.update(
+                f"group:{group}"
+                for group, said in people.groups.items()
+                if not found.isdisjoint(said.members)
+            )
+        return frozenset(found)
+
     def user(self, name: str) -> User | None:
         """What the file says of a user."""
         return self.file.people.users.get(name)
@@ -183,8 +220,11 @@ class Directory:
     def names_of(self, actor: str) -> frozenset[str]:
         """The users whom an actor's name stands for; the name itself where the file knows nobody like it.
 
-        An actor is `user:anna`, `anna`, an address, or `Anna Bell <anna@example.org>` as Git writes it.
+        An actor is `user:anna`, `anna`, an address, or `Anna Bell <anna@example.org>` as Git writes it. A service account stands for
+        the person who owns it, and for everybody who made a token of it.
         """
+        if actor.startswith(SERVICE):
+            return self._behind(actor, NESTING_MAX) or frozenset({actor})
         name = actor.strip().removeprefix("user:")
         if name in self.file.people.users:
             return frozenset({name})
@@ -192,6 +232,18 @@ class Directory:
         address = (mail[1] if mail else name).casefold()
         alike = frozenset(user for user in self.file.people.users if user.casefold() == address)
         return self.emails.get(address) or alike or frozenset({mail[1] if mail else name})
+
+    def _behind(self, service: str, depth: int) -> frozenset[str]:
+        """The users who may act as a service account."""
+        account = self.file.access.service_accounts.get(service.removeprefix(SERVICE))
+        found = {*(() if account is None else (account.owner,)), *self.makers(service)}
+        return frozenset().union(
+            *(
+                self._behind(one, depth - 1) if one.startswith(SERVICE) else self.names_of(one)
+                for one in found - {service}
+                if depth > 0
+            )
+        )
 
     def are_one(self, actor: str, other: str) -> bool:
         """Whether two actors are, or may well be, the same person: four eyes rather doubt than trust.

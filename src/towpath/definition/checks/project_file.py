@@ -21,6 +21,8 @@ from towpath.definition.project import (
 )
 from towpath.definition.source import DataPath
 
+SERVICE = "service:"
+
 
 def check_file(bench: Bench, file: ProjectFile) -> None:
     """Tell what does not fit together in a project's file."""
@@ -68,7 +70,10 @@ def _granted(file: ProjectFile) -> Iterator[tuple[DataPath, str]]:
                 yield ("environments", name, "approval", "who", position), person
     for grant, given in enumerate(file.access.grants):
         for position, person in enumerate(given.to):
-            yield ("access", "grants", grant, "to", position), person
+            if not person.startswith(SERVICE):
+                yield ("access", "grants", grant, "to", position), person
+    for name, account in file.access.service_accounts.items():
+        yield ("access", "service_accounts", name, "owner"), account.owner
 
 
 def _check_groups(bench: Bench, file: ProjectFile) -> None:
@@ -186,6 +191,7 @@ def _check_engine(bench: Bench, file: ProjectFile) -> None:
 
 
 def _check_access(bench: Bench, file: ProjectFile) -> None:
+    _check_oidc(bench, file)
     roles = [*BUILT_IN_ROLES, *file.access.roles]
     for position, grant in enumerate(file.access.grants):
         path: DataPath = ("access", "grants", position)
@@ -196,6 +202,19 @@ def _check_access(bench: Bench, file: ProjectFile) -> None:
                 (*path, "role"),
                 help=did_you_mean(grant.role, roles),
             )
+        for index, name in enumerate(grant.to):
+            account = name.removeprefix(SERVICE)
+            if name.startswith(SERVICE) and account not in file.access.service_accounts:
+                bench.tell(
+                    "unknown-principal",
+                    f"the project has no service account `{account}`",
+                    (*path, "to", index),
+                    help=did_you_mean(
+                        account,
+                        file.access.service_accounts,
+                        otherwise="add it to towpath.yaml under access: service_accounts:",
+                    ),
+                )
         for index, name in enumerate(grant.environments):
             if name not in file.environments:
                 bench.tell(
@@ -204,6 +223,26 @@ def _check_access(bench: Bench, file: ProjectFile) -> None:
                     (*path, "environments", index),
                     help=did_you_mean(name, file.environments),
                 )
+
+
+def _check_oidc(bench: Bench, file: ProjectFile) -> None:
+    oidc = file.access.oidc
+    if oidc is not None and "openid" not in oidc.scopes and not _is_touched(bench, ("access", "oidc")):
+        bench.tell(
+            "keys-go-together",
+            "without the scope `openid` nobody can sign in",
+            ("access", "oidc", "scopes"),
+            help="write scopes: [openid, profile, email]",
+        )
+    subjects: dict[str, str] = {}
+    for name, user in file.people.users.items():
+        if user.subject is not None and (other := subjects.setdefault(user.subject, name)) != name:
+            bench.tell(
+                "bad-project",
+                f"`{other}` has the same subject: the identity provider gives each person one of their own",
+                ("people", "users", name, "subject"),
+                help="remove one of them",
+            )
 
 
 # --- spans of time ------------------------------------------------------------------------------------------
