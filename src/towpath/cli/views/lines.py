@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from towpath.observe import plain_text
+
 Role: TypeAlias = Literal[
     "plain", "name", "good", "bad", "warn", "busy", "ask", "dim", "place", "frame", "command"
 ]
@@ -38,9 +40,7 @@ _CODES: Mapping[Role, str] = {
     "command": "36",
 }
 _RESET = "\x1b[0m"
-_ESCAPE = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
-)
+safe, first_line = plain_text.safe, plain_text.first_line  # views take them from here
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -48,22 +48,6 @@ def line(*parts: str | Span) -> Line:
     """A line of spans; bare text is plain."""
     spans: list[Span] = [(part, "plain") if isinstance(part, str) else part for part in parts]
     return tuple(span for span in spans if span[0])
-
-
-def safe(text: str) -> str:
-    """Text from outside on one line: escape sequences are gone, other control characters are visible as one mark."""
-    if text.isprintable():
-        return text
-    text = _ESCAPE.sub("", text)
-    return "".join(_shown(character) for character in text)
-
-
-def first_line(text: str) -> str:
-    """The first line of text from outside that holds anything."""
-    for part in text.splitlines():
-        if part.strip():
-            return safe(part.strip())
-    return ""
 
 
 def coloured(text: str) -> str:
@@ -77,12 +61,6 @@ def coloured(text: str) -> str:
         end = found.end()
     kept.append(safe(text[end:]))
     return "".join(kept) + (_RESET if end else "")
-
-
-def _shown(character: str) -> str:
-    if character.isprintable():
-        return character
-    return " " if character in "\t\n\r" else "\N{REPLACEMENT CHARACTER}"
 
 
 def cells(text: str) -> int:
