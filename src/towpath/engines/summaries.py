@@ -82,7 +82,7 @@ def open_questions(run: Run) -> tuple[tuple[OpenQuestion, ...], int]:
     """What people are asked, the oldest question first, and how many more there are than are listed."""
     asking = [node for path in run.leaves if (node := run.nodes[path]).status == "asking"]
     listed = heapq.nsmallest(QUESTIONS_LISTED_MAX, asking, key=_age)
-    return tuple(_listed(run, node) for node in listed), len(asking) - len(listed)
+    return tuple(open_question(run, node) for node in listed), len(asking) - len(listed)
 
 
 def waiting_reason(run: Run) -> str:
@@ -160,7 +160,8 @@ def _age(node: Node) -> tuple[Micros, Path]:
     return (0 if node.question is None else node.question.asked_at) or node.started_at, node.path
 
 
-def _listed(run: Run, node: Node) -> OpenQuestion:
+def open_question(run: Run, node: Node) -> OpenQuestion:
+    """What a node asks, as the lists show it."""
     question = node.question
     assert question is not None, f"{node.path} asks nothing"
     # What a failure, an unknown outcome or a failed rollback asks had no moment of its own in older journals.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from towpath.cli.views.lines import Line, Screen, clip, first_line, line, safe, wrap
-from towpath.core.run import Answer, Json, Micros, Node
+from towpath.core.run import Json, Micros, Node
 from towpath.observe import words
-from towpath.people import choices
 
 EVIDENCE_LINES_MAX = 40
 """Lines of one piece of evidence that are shown before a decision."""
@@ -61,12 +60,6 @@ def _evidence_text(name: str, value: Json) -> tuple[str, str]:
             return where, f"cannot be shown: {value['error']}"
         return f"{where} (sha256 {str(value['digest'])[:12]})", str(value.get("text", ""))
     return safe(name), value if isinstance(value, str) else facts.json_text(value)
-
-
-def answer_text(answer: Answer) -> str:
-    """`anna approved: looks good`."""
-    said = choices.decision_of(answer.decision)
-    return f"{who(answer.by)}: {said}{f' — {first_line(answer.comment)}' if answer.comment else ''}"
 
 
 def who(actor: str) -> str:
