@@ -11,6 +11,7 @@ from towpath.core.run import Answer, Node, Question
 from towpath.people.channels.contract import Notice
 from towpath.people.decided import History, Told
 from towpath.people.outbox import encode
+from towpath.server import ladders
 from towpath.store.contract import NoticeId, OwnerId, RunNumber, SendingId, SendingRow
 
 SCREEN = Screen(stream=io.StringIO(), fixed_width=100)
@@ -67,7 +68,7 @@ def sending(why: str, number: int = 0, **different: Any) -> SendingRow:
 
 def shown(node: Node, history: History, *rows: SendingRow, now: int) -> list[str]:
     """The lines, without the times at their beginning."""
-    told = ladder.told_of(rows, history)
+    told = ladders.told_of(rows, history)
     lines = ladder.ladder_lines(node, history, told, SCREEN, calendar=None, alive=frozenset({ME}), now=now)
     return [SCREEN.text(one)[24:].strip() for one in lines]
 
