@@ -444,6 +444,15 @@ def test_last_of_nothing_is_not_found(store: Store) -> None:
         (RunFilter(labels={"team": "shop", "tier": "1"}), [2]),
         (RunFilter(before=RunNumber(4), rows_max=2), [3, 2]),
         (RunFilter(workflow="nothing"), []),
+        (RunFilter(text="DB"), [2]),
+        (RunFilter(text="PROD tier"), [2]),
+        (RunFilter(text="shop ada", is_open=False), [3]),
+        (RunFilter(text="#4"), [4]),
+        (RunFilter(text="r4"), [4]),
+        (RunFilter(text="100%"), []),
+        (RunFilter(text="s_op"), []),
+        (RunFilter(text="  "), [5, 4, 3, 2, 1]),
+        (RunFilter(text="shop nothing"), []),
     ],
 )
 def test_lists_are_filtered(store: Store, journal: Journal, where: RunFilter, expected: list[int]) -> None:
@@ -464,6 +473,15 @@ def test_a_page_has_a_limit(store: Store, rows_max: int) -> None:
     """A page without rows or with too many is refused."""
     with pytest.raises(LimitExceeded):
         store.reader.runs(RunFilter(rows_max=rows_max))
+
+
+@pytest.mark.parametrize("text", ["x" * 201, "a b c d e f g h i"])
+def test_a_search_has_a_limit(store: Store, journal: Journal, text: str) -> None:
+    """A search of too many words or letters is refused."""
+    start(journal, new_run("r1"))
+
+    with pytest.raises(LimitExceeded):
+        store.reader.runs(RunFilter(text=text))
 
 
 def test_open_questions_are_listed_without_a_fold(store: Store, journal: Journal) -> None:

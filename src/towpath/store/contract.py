@@ -263,6 +263,8 @@ class RunFilter:
     since: Microseconds | None = None
     """Accepted at or after."""
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    text: str = ""
+    """Words that have to stand in what the list shows: workflow, environment, message, wait, who started it, labels, or a number."""
     before: RunNumber | None = None
     """The next page: rows with a smaller number than the last one seen."""
     rows_max: int = 100

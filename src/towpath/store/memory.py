@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from towpath.errors import BugError, NotFound, StoreUnavailable
+from towpath.store import searching
 from towpath.store.contract import (
     PAGE_ROWS_MAX,
     RECORD_BYTES_MAX,
@@ -472,6 +473,7 @@ def _matches(row: RunRow, where: RunFilter) -> bool:
         and (where.since is None or row.accepted_at >= where.since)
         and (where.before is None or row.number < where.before)
         and where.labels.items() <= row.labels.items()
+        and searching.is_found(row, where.text)
     )
 
 

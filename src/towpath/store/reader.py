@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from towpath.errors import LimitExceeded, NotFound, Refused
-from towpath.store import rows
+from towpath.store import rows, searching
 from towpath.store.connections import connect, explained
 from towpath.store.contract import (
     PAGE_ROWS_MAX,
@@ -201,3 +201,4 @@ def _clause(where: RunFilter) -> tuple[str, Row]:
     text = " AND ".join(condition for condition, _ in conditions)
     values = tuple(value for _, some in conditions for value in some)
     return f"{f'WHERE {text}' if text else ''} ORDER BY number DESC LIMIT ?", (*values, where.rows_max)
+    conditions.extend(searching.conditions(where.text))
