@@ -71,7 +71,7 @@ class SqliteIdentities:
             if row.disabled_at is not None:
                 connection.execute(_SQL["end_sessions_of"], (act.at, f"user:{row.name}"))
                 connection.execute(_SQL["withdraw_links"], (act.at, f"user:{row.name}"))
-            _note(connection, act)
+            note_act(connection, act)
 
     # Tokens.
 
@@ -105,7 +105,7 @@ class SqliteIdentities:
                     help="revoke those that nobody uses: `tow tokens list`, `tow tokens revoke ID`",
                 )
             connection.execute(_SQL["add_token"], values)
-            _note(connection, act)
+            note_act(connection, act)
 
     def revoke_token(self, token: TokenId, act: IdentityAct) -> bool:
         """Make a token void, with the sessions that began with it; False where it was already."""
@@ -113,7 +113,7 @@ class SqliteIdentities:
             if connection.execute(_SQL["revoke_token"], (act.at, token)).rowcount != 1:
                 return False
             connection.execute(_SQL["end_sessions_of_token"], (act.at, token))
-            _note(connection, act)
+            note_act(connection, act)
             return True
 
     def touch_token(self, token: TokenId, at: Microseconds) -> None:
@@ -157,7 +157,7 @@ class SqliteIdentities:
             for old in map(_session, going_on[SESSIONS_MAX - 1 :]):
                 connection.execute(_SQL["end_session"], (act.at, old.id))
             connection.execute(_SQL["add_session"], values)
-            _note(connection, act)
+            note_act(connection, act)
             return True
 
     def end_session(self, session: SessionId, act: IdentityAct) -> bool:
@@ -165,7 +165,7 @@ class SqliteIdentities:
         with self._desk.connection() as connection, transaction(connection):
             if connection.execute(_SQL["end_session"], (act.at, session)).rowcount != 1:
                 return False
-            _note(connection, act)
+            note_act(connection, act)
             return True
 
     def touch_session(self, session: SessionId, at: Microseconds) -> None:
@@ -185,7 +185,7 @@ class SqliteIdentities:
         with self._desk.connection() as connection, transaction(connection):
             connection.execute(_SQL["withdraw_links"], (act.at, row.owner))
             connection.execute(_SQL["add_link"], values)
-            _note(connection, act)
+            note_act(connection, act)
 
     # What was done.
 
@@ -230,7 +230,7 @@ class SqliteIdentities:
             return connection.execute(_SQL[name], values).fetchall()
 
 
-def _note(connection: sqlite3.Connection, act: IdentityAct) -> None:
+def note_act(connection: sqlite3.Connection, act: IdentityAct) -> None:
     """Add an act, linked to the one before."""
     last = connection.execute(_SQL["last_link"]).fetchone()
     link = _linked(_NO_LINK if last is None else last[0], act)

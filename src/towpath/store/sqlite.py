@@ -26,6 +26,7 @@ from towpath.store.owners import SqliteOwners, is_locked
 from towpath.store.queries import queries
 from towpath.store.reader import EVENT_PAGE_ROWS, SqliteReader
 from towpath.store.retention import Retention
+from towpath.store.versions import SqliteVersions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,7 @@ class SqliteStore:
         self._outbox = SqliteOutbox(self._desk, self._owners)
         self._events = SqliteEvents(self._desk, self._owners)
         self._identities = SqliteIdentities(self._desk)
+        self._versions = SqliteVersions(self._desk)
         self._logs = Logs(folder.logs)
         self._artifacts = Artifacts(folder.artifacts)
         self._journals: list[SqliteJournal] = []
@@ -84,6 +86,11 @@ class SqliteStore:
     def identities(self) -> SqliteIdentities:
         """Who may sign in, and with what."""
         return self._identities
+
+    @property
+    def versions(self) -> SqliteVersions:
+        """The versions of workflows, and the commits of a project that is followed in Git."""
+        return self._versions
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> SqliteJournal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""

@@ -56,8 +56,8 @@ DELETE FROM runs WHERE number = ?;
 DELETE FROM forgetting WHERE run = ?;
 
 -- name: definitions
--- Every definition, with its size.
-SELECT digest, length(text) FROM definitions;
+-- Every definition that is no version of a workflow, with its size.
+SELECT digest, length(text) FROM definitions WHERE digest NOT IN (SELECT digest FROM versions);
 
 -- name: definitions_of_runs
 -- Which run refers to which definition.
@@ -65,7 +65,8 @@ SELECT definition, number FROM runs;
 
 -- name: forget_definition
 -- Delete a definition, unless a run has come that refers to it.
-DELETE FROM definitions WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE definition = ?1);
+DELETE FROM definitions WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE definition = ?1)
+  AND NOT EXISTS (SELECT 1 FROM versions WHERE digest = ?1);
 
 -- name: references
 -- Which run refers to which stored file.
