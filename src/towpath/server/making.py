@@ -23,8 +23,15 @@ API_PREFIX: Final = "/api/v1"
 OPENAPI_PATH: Final = "/api/openapi.json"
 MODULES: Final = (
     "towpath.server.api.hooks",
+    "towpath.server.api.metrics",
     "towpath.server.api.probes",
     "towpath.server.api.runs",
+    "towpath.server.api.graphs",
+    "towpath.server.api.logs",
+    "towpath.server.api.artifacts",
+    "towpath.server.api.evidence",
+    "towpath.server.api.definitions",
+    "towpath.server.web.inbox",
     "towpath.server.web.static",
 )
 """Every module with a `ROUTES`, in the order in which the API's description lists them; pages last."""

@@ -7,12 +7,14 @@ Each part (the schedules, the repositories, what arrived, …) looks round again
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from towpath.core.run import Micros
 from towpath.engines.clock import WallClock
+from towpath.server.shapes.metrics import Measure
 
 REASON_CHARS_MAX: Final = 500
 """Of why a part is not well."""
@@ -54,8 +56,22 @@ class Pulse:
         """Whether everything has begun."""
         self.is_stopping = False
         """Whether the process is on its way out."""
-        self.counts: dict[str, int] = {}
-        """What the server counts besides, by the metric's name."""
+        self.hooks: Counter[str] = Counter()
+        """Deliveries, by how they were answered."""
+        self.write_seconds = 0.0
+        """How long the last trial of the disk took."""
+        self._measures: list[Callable[[], Iterable[Measure]]] = []
+
+    # What is measured besides.
+
+    def measure_with(self, measure: Callable[[], Iterable[Measure]]) -> None:
+        """Has `/metrics` tell what *measure* gives; it is asked in any thread."""
+        self._measures.append(measure)
+
+    def measured(self) -> Iterator[Measure]:
+        """What the parts measure themselves."""
+        for measure in self._measures:
+            yield from measure()
 
     # Whether work is taken.
 
@@ -101,11 +117,3 @@ class Pulse:
     def conditions(self) -> tuple[Condition, ...]:
         """How every part is, in the order in which they began."""
         return tuple(self._conditions.values())
-
-    def count(self, name: str, by: int = 1) -> None:
-        """Counts something."""
-        self.counts[name] = self.counts.get(name, 0) + by
-
-    def counted(self) -> Mapping[str, int]:
-        """What was counted."""
-        return dict(self.counts)

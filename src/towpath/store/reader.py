@@ -93,6 +93,10 @@ class SqliteReader:
         check_rows(rows_max)
         return tuple(map(rows.asking_run, self._rows(_SQL["open_questions"], (after or 0, rows_max))))
 
+    def count_asking(self) -> int:
+        """Count the open runs that ask people something."""
+        return int(self._rows(_SQL["count_asking"], ())[0][0])
+
     def counts(self) -> Mapping[str, int]:
         """Count the runs by status."""
         return MappingProxyType(dict(self._rows(_SQL["counts"], ())))
@@ -198,7 +202,7 @@ def _clause(where: RunFilter) -> tuple[str, Row]:
         conditions.append(
             ("EXISTS (SELECT 1 FROM json_each(labels) WHERE key = ? AND value = ?)", (key, value))
         )
+    conditions.extend(searching.conditions(where.text))
     text = " AND ".join(condition for condition, _ in conditions)
     values = tuple(value for _, some in conditions for value in some)
     return f"{f'WHERE {text}' if text else ''} ORDER BY number DESC LIMIT ?", (*values, where.rows_max)
-    conditions.extend(searching.conditions(where.text))

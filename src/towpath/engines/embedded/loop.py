@@ -14,7 +14,7 @@ import dataclasses
 import gc
 import logging
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self, TypeAlias
@@ -135,6 +135,8 @@ class EmbeddedEngine:
         self._evicted: dict[RunNumber, None] = {}
         self._others: set[asyncio.Task[None]] = set()
         self.is_closing = False
+        self.counts: Counter[str] = Counter()
+        """Facts that were written here, by their kind."""
         self._failure: Exception | None = None
         self._idle: asyncio.Future[None] | None = None
         self._awaited: dict[RunNumber, list[asyncio.Future[Run]]] = {}
@@ -260,8 +262,8 @@ class EmbeddedEngine:
             await self._idle
 
     async def resume_all(self) -> int:
-        """Takes over every open run that nobody drives; returns how many."""
-        return recovery.resume_all(self)
+        """Takes over every open run that nobody drives, at a pace that lets others be served; returns how many."""
+        return await recovery.resume_all(self)
 
     # ---- accepting -------------------------------------------------------------------------------------------------
 
@@ -481,6 +483,8 @@ class EmbeddedEngine:
     def _happened(self, drive: Drive, facts: tuple[AnyEvent, ...], run: Run) -> None:
         """The facts are durable: whoever watches is told, and their commands are performed."""
         before, drive.saved = drive.saved, run
+        for fact in facts:
+            self.counts[type(fact).__name__] += 1
         for queue in drive.watchers:
             queue.put_nowait(Step(run=run, facts=facts))
         if self.is_closing or self._failure is not None:

@@ -48,15 +48,18 @@ async def resume(engine: EmbeddedEngine, number: RunNumber) -> None:
     go_on(engine, store.reader.run(number))
 
 
-def resume_all(engine: EmbeddedEngine) -> int:
-    """Claims every open run whose owner is gone; returns how many there were."""
+async def resume_all(engine: EmbeddedEngine) -> int:
+    """Claims every open run whose owner is gone; returns how many there were. Between two runs the loop does other things."""
     taken = 0
     before: RunNumber | None = None
     while rows := engine.store.reader.runs(RunFilter(is_open=True, before=before, rows_max=PAGE_ROWS_MAX)):
         before = rows[-1].number
         for row in rows:
+            if engine.is_closing:
+                return taken
             if not _is_ours(engine, row) and engine.store.owners.claim(row.number, engine.owner):
-                taken += _goes_on(engine, row)
+                taken += _goes_on(engine, engine.store.reader.run(row.number))
+                await asyncio.sleep(0)
     return taken
 
 
@@ -67,6 +70,8 @@ def _is_ours(engine: EmbeddedEngine, row: RunRow) -> bool:
 
 def _goes_on(engine: EmbeddedEngine, row: RunRow) -> bool:
     """Whether a claimed run could go on; one that could not does not keep the others from it."""
+    if not row.is_open:
+        return False  # another process has brought it to its end meanwhile
     try:
         go_on(engine, row)
     except Exception as error:  # noqa: BLE001 - one poisonous run must not stop the restart

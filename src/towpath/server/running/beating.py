@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from towpath.core.run import Micros
 from towpath.errors import TowpathError
 from towpath.server.pulse import Pulse
-from towpath.store.contract import Life
+from towpath.store.contract import Life, Mark, StaleMark
 
 if TYPE_CHECKING:
     from towpath.server.call import Parts
@@ -31,6 +31,9 @@ EVENTS_SECONDS: Final = 1.0
 """How often it is asked whether another process has kept an event; what came to this one is decided about at once."""
 STRANDED_SECONDS: Final = 10.0
 """How often it is asked whether somebody who drove runs is gone."""
+DISK_SECONDS: Final = 30.0
+"""How often it is tried whether something can be written."""
+TRIAL_MARK: Final = "server/trial"
 FAILED_SECONDS: Final = 10.0
 """How long a part that failed waits before it tries again."""
 SECOND: Final[Micros] = 1_000_000
@@ -90,6 +93,12 @@ def parts_of(parts: Parts) -> tuple[Part, ...]:
             does="decides what an event from outside starts",
             every_seconds=EVENTS_SECONDS,
             look=looks.events,
+        ),
+        Part(
+            name="disk",
+            does="tries whether the data folder can be written",
+            every_seconds=DISK_SECONDS,
+            look=looks.disk,
         ),
         Part(
             name="stranded",
@@ -168,6 +177,20 @@ class _Looks:
     async def events(self) -> Micros | None:
         await self._decider.work()
         return await asyncio.to_thread(self._app.store.events.next_hold)
+
+    async def disk(self) -> Micros | None:
+        began = time.monotonic()
+        await asyncio.to_thread(self._write)
+        self._parts.pulse.write_seconds = time.monotonic() - began
+        return None
+
+    def _write(self) -> None:
+        """Writes something small and waits until it is durable; raises StoreUnavailable."""
+        events = self._app.store.events
+        mark = events.mark(TRIAL_MARK)
+        value = str(self._app.now()).encode()
+        with contextlib.suppress(StaleMark):
+            events.put((), mark=Mark(name=TRIAL_MARK, value=value, version=mark.version if mark else 0))
 
     async def stranded(self) -> Micros | None:
         owners = await asyncio.to_thread(self._app.store.owners.owners)

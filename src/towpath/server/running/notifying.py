@@ -1,4 +1,4 @@
-"""What systemd is told: that the server is ready, that it stops, that it lives (`sd_notify(3)`). Without systemd nobody is told anything."""
+"""What systemd is told: that the server is ready, stops, lives (`sd_notify(3)`). Without systemd nobody is told anything."""
 
 from __future__ import annotations
 

@@ -19,6 +19,10 @@ FROM runs
 SELECT number, id, workflow, kind, environment, started_by, owner, accepted_at, questions
 FROM runs INDEXED BY runs_asking WHERE questions IS NOT NULL AND number > ? ORDER BY number LIMIT ?;
 
+-- name: count_asking
+-- How many open runs ask people something.
+SELECT count(*) FROM runs INDEXED BY runs_asking WHERE questions IS NOT NULL;
+
 -- name: counts
 -- How many runs there are in each status.
 SELECT status, count(*) FROM runs GROUP BY status ORDER BY status;
