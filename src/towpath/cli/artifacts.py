@@ -34,11 +34,13 @@ def command(
 
     A fetched file is checked against its digest. Nothing that exists is overwritten.
     """
+    from towpath.server.shapes import artifacts as shapes
+
     app = session.app()
     row = app.reader.run(run)
     kept = [one for one in app.reader.artifacts(row.number) if step is None or one.path == step]
     if name is not None:
-        return _fetch(session, _newest(kept, name), out)
+        return _fetch(session, shapes.newest(kept, name), out)
     _list(session, kept, as_json=as_json)
     return exit_codes.OK
 
@@ -47,18 +49,11 @@ def _list(session: Session, kept: list[ArtifactRow], *, as_json: bool) -> None:
     from towpath.cli.views import facts
     from towpath.cli.views.lines import line, safe, table
     from towpath.observe import words
-    from towpath.server.shapes import moments
+    from towpath.server.shapes import artifacts as shapes
 
     if as_json:
         for one in kept:
-            told = {
-                "name": one.name,
-                "step": one.path,
-                "attempt": one.attempt,
-                "size": one.size,
-                "sha256": one.digest,
-            }
-            click.echo(facts.json_line({**told, "kept_at": moments.stamp(one.kept_at)}))
+            click.echo(facts.json_line(shapes.artifact_object(one)))
     elif kept:
         rows = [
             (
@@ -72,19 +67,6 @@ def _list(session: Session, kept: list[ArtifactRow], *, as_json: bool) -> None:
         session.out.show(*table(rows, width=session.out.width, flexible=0))
     else:
         session.out.say("the run kept no files")
-
-
-def _newest(kept: list[ArtifactRow], name: str) -> ArtifactRow:
-    from towpath.errors import NotFound
-
-    fitting = [one for one in kept if name in (one.name, one.digest) or one.name.endswith(f"/{name}")]
-    if not fitting:
-        known = ", ".join(dict.fromkeys(one.name for one in kept))
-        raise NotFound(f"the run kept no file {name!r}", help=f"it kept: {known}" if known else "")
-    if len({one.digest for one in fitting}) > 1 and len({one.path for one in fitting}) > 1:
-        steps = ", ".join(dict.fromkeys(one.path for one in fitting))
-        raise NotFound(f"several steps kept a file {name!r}", help=f"name one with --step: {steps}")
-    return fitting[-1]
 
 
 def _fetch(session: Session, one: ArtifactRow, out: Path | None) -> int:

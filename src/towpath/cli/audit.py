@@ -110,21 +110,10 @@ def _moment(text: str, now: int) -> int:
 
 def _as_json(found: list[tuple[RunRow, Act]]) -> None:
     from towpath.cli.views import facts
-    from towpath.server.shapes import moments
+    from towpath.server.shapes import audit as shapes
 
     for row, act in found:
-        told: dict[str, Any] = {  # Any: JSON
-            "at": moments.stamp(act.at),
-            "by": act.by,
-            "did": act.did,
-            "run": row.number,
-            "workflow": row.workflow,
-            "step": act.path,
-            "text": act.text,
-            "via": act.via,
-            "record": act.sequence,
-        }
-        click.echo(facts.json_line(told))
+        click.echo(facts.json_line(shapes.act_object(row, act)))
 
 
 def _table(found: list[tuple[RunRow, Act]], *, width: int, now: int) -> tuple[Any, ...]:
@@ -223,25 +212,6 @@ def _say(session: Session, verdict: Verdict) -> None:
 
 def _verdict_as_json(verdict: Verdict) -> None:
     from towpath.cli.views import facts
-    from towpath.server.shapes import moments
+    from towpath.server.shapes import audit as shapes
 
-    told: dict[str, Any] = {  # Any: JSON
-        "holds": verdict.holds,
-        "runs": verdict.runs,
-        "records": verdict.records,
-        "unlinked": verdict.unlinked,
-        "forgotten": verdict.forgotten,
-        "anchor": None if verdict.anchor is None else str(verdict.anchor),
-        "breaks": [
-            {
-                "kind": found.kind,
-                "run": found.run,
-                "record": found.sequence or None,
-                "at": moments.stamp(found.at) if found.at else None,
-                "text": found.text,
-            }
-            for found in verdict.breaks
-        ],
-        "breaks_more": verdict.breaks_more,
-    }
-    click.echo(facts.json_line(told))
+    click.echo(facts.json_line(shapes.verdict_object(verdict)))

@@ -47,12 +47,13 @@ def command(  # noqa: PLR0913 - the options of the command
 
     Secrets are masked before anything is written. Long output keeps its beginning and its end; a line says how much is missing.
     """
+    from towpath.server.shapes import logs as shapes
     from towpath.store.logs import LogReader
 
     app = session.app()
     row, folded = app.run(run)
     if step is not None:
-        step = _known_step(folded.nodes, step)
+        step = shapes.known_step(folded.nodes, step)
     form = "json" if as_json else "raw" if raw else "stamped" if timestamps else "plain"
     width = min(
         PATH_CELLS_MAX, max((len(node.path) for node in folded.nodes.values() if node.attempt), default=0)
@@ -65,23 +66,6 @@ def command(  # noqa: PLR0913 - the options of the command
             printer.show(reader.more())
         printer.show(reader.more())
     return 0
-
-
-def _known_step(nodes: Iterable[str], step: str) -> str:
-    """The path that is meant: as it was written, or the one path that ends with it."""
-    from towpath.errors import NotFound
-
-    known = [path for path in nodes if path]
-    if step in known:
-        return step
-    ending = [path for path in known if path.endswith(f"/{step}")]
-    if len(ending) == 1:
-        return ending[0]
-    if ending:
-        raise NotFound(
-            f"{step!r} stands for several steps", help=f"name one: {', '.join(sorted(ending)[:8])}"
-        )
-    raise NotFound(f"no step {step!r} has begun in this run", help="`tow show` lists the steps")
 
 
 def _last(lines: Iterable[LogLine], count: int | None) -> Iterable[LogLine]:
@@ -118,18 +102,11 @@ class _Printer:
     def _text(self, one: LogLine) -> str:
         from towpath.cli.views import facts, lines
         from towpath.observe import words
+        from towpath.server.shapes import logs as shapes
         from towpath.server.shapes import moments
 
         if self._form == "json":
-            told = {
-                "at": moments.stamp(one.at),
-                "path": one.path,
-                "attempt": one.attempt,
-                "stream": one.stream,
-                "text": one.text,
-                "goes_on": one.goes_on,
-            }
-            return facts.json_line(told) + "\n"
+            return facts.json_line(shapes.line_object(one)) + "\n"
         text = lines.coloured(one.text) if self._screen.colours else one.text
         if self._screen.is_terminal and not self._screen.colours:
             text = lines.safe(one.text)

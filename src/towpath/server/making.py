@@ -31,6 +31,11 @@ MODULES: Final = (
     "towpath.server.api.artifacts",
     "towpath.server.api.evidence",
     "towpath.server.api.definitions",
+    "towpath.server.api.graphs",
+    "towpath.server.api.logs",
+    "towpath.server.api.artifacts",
+    "towpath.server.api.evidence",
+    "towpath.server.api.definitions",
     "towpath.server.web.inbox",
     "towpath.server.web.static",
 )

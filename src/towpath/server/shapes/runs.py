@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from towpath.core import events
-from towpath.core.run import Run
+from towpath.core.run import Run, is_within
 from towpath.server.shapes.moments import stamp, stamp_or_none
+from towpath.server.shapes.waits import Wait
 from towpath.store.contract import RunNumber, RunRow
 
 Object = dict[str, Any]  # JSON
@@ -45,24 +47,29 @@ def run_object(row: RunRow, *, life: str | None = None) -> Object:
     }
 
 
-def state_object(run: Run) -> Object:
-    """A run's inputs, results and steps."""
+def state_object(run: Run, *, paths: Sequence[str] | None = None) -> Object:
+    """A run's inputs, results and steps, all or those of *paths*."""
     return {
         "status": run.status,
         "inputs": msgspec.to_builtins(run.inputs),
         "outputs": msgspec.to_builtins(run.outputs),
         "error": None if run.error is None else msgspec.to_builtins(run.error),
-        "steps": [_node_object(run, path) for path in _in_order(run)],
+        "steps": [node_object(run, path) for path in (step_paths(run) if paths is None else paths)],
     }
 
 
-def _in_order(run: Run) -> list[str]:
-    return sorted(
-        (path for path in run.nodes if path), key=lambda path: (run.nodes[path].started_sequence, path)
-    )
+def step_paths(run: Run, *, status: Sequence[str] = (), below: str = "") -> list[str]:
+    """The steps of a run in the order in which they began; of some states, and inside of one of them."""
+    found = [
+        (node.started_sequence, path)
+        for path, node in run.nodes.items()
+        if path and (not status or node.status in status) and is_within(path, below)
+    ]
+    return [path for _, path in sorted(found)]
 
 
-def _node_object(run: Run, path: str) -> Object:
+def node_object(run: Run, path: str) -> Object:
+    """A step, or a frame of steps; what does not apply is left out."""
     node = run.nodes[path]
     told: Object = {
         "path": path,
@@ -79,3 +86,15 @@ def _node_object(run: Run, path: str) -> Object:
         "due": stamp_or_none(node.due),
     }
     return {key: value for key, value in told.items() if value not in (None, "", False)}
+
+
+def wait_object(wait: Wait) -> Object:
+    """One reason why a run does not go on by itself."""
+    return {
+        "step": wait.path,
+        "reason": wait.reason,
+        "since": stamp_or_none(wait.since),
+        "until": stamp_or_none(wait.until),
+        "then": wait.then,
+        "asks": wait.asks,
+    }
