@@ -128,16 +128,20 @@ class Desk:
         node = run.nodes.get(getattr(stimulus, "path", ""))
         if node is None or node.question is None or node.status != "asking":
             return
-        by, says = getattr(stimulus, "by", ""), _said(stimulus)
-        case = authority.case_of(run, node, self.calendar(node.question.hours))
-        verdict: authority.Verdict
-        if self.directory.names_people or self._has_provider:
-            groups = self._known.groups_of(by) if self._has_provider else ()
-            verdict = authority.judge(self.directory, case, by=by, says=says, at=stimulus.at, groups=groups)
-        else:
-            verdict = authority.judge_four_eyes(self.directory, case, by=by, says=says)
+        verdict = self.verdict(
+            run, node, by=getattr(stimulus, "by", ""), says=_said(stimulus), at=stimulus.at
+        )
         if isinstance(verdict, authority.Deny):
             raise Refused(verdict.reason, help=verdict.help)
+
+    def verdict(self, run: Run, node: Node, *, by: str, says: str, at: Micros) -> authority.Verdict:
+        """Whether *by* may say *says* to the question of a node at an instant."""
+        assert node.question is not None, f"{node.path} asks nothing"
+        case = authority.case_of(run, node, self.calendar(node.question.hours))
+        if not self.directory.names_people and not self._has_provider:
+            return authority.judge_four_eyes(self.directory, case, by=by, says=says)
+        groups = self._known.groups_of(by) if self._has_provider else ()
+        return authority.judge(self.directory, case, by=by, says=says, at=at, groups=groups)
 
     @property
     def _has_provider(self) -> bool:

@@ -134,9 +134,7 @@ def spoken(says: str) -> str:
 
 def judged(app: App, run: Run, node: Node, *, says: str, actor: str) -> authority.Verdict:
     """Whether *actor* may say this to the question of *node* now: by the rules by which the owner of the run judges it."""
-    assert node.question is not None, f"{node.path} asks nothing"
-    case = authority.case_of(run, node, app.desk.calendar(node.question.hours))
-    return authority.judge(app.desk.directory, case, by=actor, says=says, at=app.now())
+    return app.desk.verdict(run, node, by=actor, says=says, at=app.now())
 
 
 def refusal(app: App, run: Run, node: Node, *, says: str, actor: str) -> str:
