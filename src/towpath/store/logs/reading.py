@@ -146,11 +146,11 @@ class _RingReader:
         first = opened.next()
         if first is not None:
             if offset > read_to:
-                yield _remark(first, offset - read_to)
+                yield remark(first, offset - read_to)
             yield first
 
 
-def _remark(block: Block, missed: int) -> Block:
+def remark(block: Block, missed: int) -> Block:
     """Say in the place of what is gone how much it was."""
     text = f"[{missed} bytes of output are not kept]\n".encode()
     return Block(block.at, "system", False, block.attempt, block.path, text)  # noqa: FBT003 - positional for speed
