@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import httpx2
+from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from towpath.app import App, build
@@ -68,9 +70,13 @@ class KnownByName:
 class TestServer:
     """A server that is asked in this process, without a socket."""
 
+    __test__: ClassVar[bool] = False
+    """It is no test, whatever its name says."""
     app: App
     engine: EmbeddedEngine
     client: httpx2.AsyncClient
+    parts: Parts
+    application: FastAPI
 
     def as_(self, name: str) -> dict[str, str]:
         """The headers of somebody's requests."""
@@ -103,6 +109,8 @@ async def server_in(folder: Path) -> AsyncIterator[TestServer]:
     with app_in(folder) as app:
         async with app.engine("tow up") as engine:
             parts = Parts(app=app, engine=engine, identity=KnownByName(app), live=Live())
-            transport = httpx2.ASGITransport(app=make_server(parts), raise_app_exceptions=False)
+            parts.pulse.is_serving = True
+            application = make_server(parts)
+            transport = httpx2.ASGITransport(app=application, raise_app_exceptions=False)
             async with httpx2.AsyncClient(transport=transport, base_url="http://towpath.test") as client:
-                yield TestServer(app=app, engine=engine, client=client)
+                yield TestServer(app=app, engine=engine, client=client, parts=parts, application=application)
