@@ -41,6 +41,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "run.view": "see runs, their steps and what they handed on",
     "secret.set": "keep and remove secrets of the encrypted store",
     "token.manage": "make and revoke tokens of others",
+    "user.manage": "make and disable users, make login links, end the sessions of others",
     "workflow.view": "see workflows and their versions",
 }
 """Every permission, and what it lets somebody do."""
