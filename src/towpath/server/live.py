@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
 from towpath.errors import StoreUnavailable
+from towpath.server.sharing import Sharing
 
 if TYPE_CHECKING:
     from towpath.store.growth import Growth
@@ -38,6 +39,8 @@ class Live:
         self._is_ending = False
         self.followers = 0
         """How many streams are open; the streams count themselves."""
+        self.sharing = Sharing()
+        """What those who follow the same thing share."""
 
     @property
     def beats(self) -> int:

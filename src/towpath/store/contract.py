@@ -271,6 +271,17 @@ class RunFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """Something in the lists has changed; of several changes of the same thing only the last one is kept."""
+
+    position: int
+    """Rising, never used twice: whoever knows one asks for what is behind it."""
+    about: Literal["run", "questions", "event"]
+    number: int
+    """Of the run, or of the event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A stimulus that another process left for the owner of a run."""
 

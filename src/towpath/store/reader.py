@@ -6,6 +6,7 @@ shrinking. Each thread has a connection of its own; they are read-only.
 
 from __future__ import annotations
 
+import json
 import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from towpath.store.contract import (
     ArtifactRow,
     AskingRun,
     Definition,
+    News,
     RunFilter,
     RunNumber,
     RunRow,
@@ -27,7 +29,7 @@ from towpath.store.queries import queries
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from towpath.store.contract import Record
@@ -97,9 +99,42 @@ class SqliteReader:
         """Count the open runs that ask people something."""
         return int(self._rows(_SQL["count_asking"], ())[0][0])
 
+    def act_records(
+        self, *, before: tuple[int, int, int], since: int = 0, rows_max: int = PAGE_ROWS_MAX
+    ) -> tuple[tuple[RunNumber, Record], ...]:
+        """List the records that may tell of what somebody did, in all runs, the newest first, one page.
+
+        Args:
+            before: (at, run, sequence) of the last one seen.
+            since: the earliest moment.
+            rows_max: how many at most.
+
+        """
+        check_rows(rows_max)
+        found = self._rows(_SQL["act_records"], (since, *before, rows_max))
+        return tuple((RunNumber(run), (sequence, at, record)) for run, sequence, at, record in found)
+
     def counts(self) -> Mapping[str, int]:
         """Count the runs by status."""
         return MappingProxyType(dict(self._rows(_SQL["counts"], ())))
+
+    def news(self, *, after: int, rows_max: int = PAGE_ROWS_MAX) -> tuple[News, ...]:
+        """List what has changed in the lists behind a position, each thing once, in the order of its last change."""
+        check_rows(rows_max)
+        return tuple(
+            News(position=position, about=about, number=number)
+            for position, about, number in self._rows(_SQL["news"], (after, rows_max))
+        )
+
+    def last_news(self) -> int:
+        """Return the position of the last change that there ever was."""
+        return int(self._rows(_SQL["last_news"], ())[0][0])
+
+    def runs_of(self, numbers: Collection[int]) -> tuple[RunRow, ...]:
+        """List the runs with these numbers, newest first; those that are not there are left out."""
+        check_rows(len(numbers) or 1)
+        clause = "WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number DESC"
+        return self._runs(clause, (json.dumps(list(numbers)),))
 
     def definition(self, digest: str) -> Definition:
         """Return the definition with this digest."""

@@ -23,9 +23,24 @@ FROM runs INDEXED BY runs_asking WHERE questions IS NOT NULL AND number > ? ORDE
 -- How many open runs ask people something.
 SELECT count(*) FROM runs INDEXED BY runs_asking WHERE questions IS NOT NULL;
 
+-- name: act_records
+-- The records of all runs that may tell of an act, the newest first.
+SELECT run, sequence, at, record FROM journal INDEXED BY journal_acts
+WHERE (instr(record, X'226279223A') OR instr(record, X'22737461727465645F6279223A'))
+  AND at >= ? AND (at, run, sequence) < (?, ?, ?)
+ORDER BY at DESC, run DESC, sequence DESC LIMIT ?;
+
 -- name: counts
 -- How many runs there are in each status.
 SELECT status, count(*) FROM runs GROUP BY status ORDER BY status;
+
+-- name: news
+-- What has changed in the lists behind a position, each thing once, in the order of its last change.
+SELECT position, about, number FROM news WHERE position > ? ORDER BY position LIMIT ?;
+
+-- name: last_news
+-- The position of the last change that there ever was.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'news'), 0);
 
 -- name: definition
 -- The text that a run started with.
