@@ -33,6 +33,12 @@ def _entries(**helps: str) -> tuple[Entry, ...]:
 
 SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
+        "Serve",
+        _entries(
+            up="Serve the project: pages, an API, and everything that starts runs",
+        ),
+    ),
+    (
         "Run",
         _entries(
             run="Run a workflow, from a file or by its name, and watch it",

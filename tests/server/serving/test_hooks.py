@@ -14,8 +14,8 @@ import pytest
 from server_support import PROJECT, TestServer, server_in, write_project
 
 from towpath.server.api import hooks
-from towpath.server.running.beating import beating
 from towpath.server.guarding import BODY_BYTES_MAX
+from towpath.server.running.beating import beating
 from towpath.store.contract import EventFilter, RunFilter
 
 SECRET = "hush"
@@ -102,9 +102,9 @@ async def test_a_delivery_is_kept_and_a_repeat_tells_its_run(server: TestServer)
         again = await server.client.post("/hooks/github", **push("d-1"))
     runs = server.app.reader.runs(RunFilter(workflow="release"))
 
-    assert (202, {"event": 1, "existing": False, "runs": []}) == (first.status_code, first.json())
-    assert (200, {"event": 1, "existing": True, "runs": [1]}) == (again.status_code, again.json())
-    assert [1] == [row.number for row in runs]
+    assert (first.status_code, first.json()) == (202, {"event": 1, "existing": False, "runs": []})
+    assert (again.status_code, again.json()) == (200, {"event": 1, "existing": True, "runs": [1]})
+    assert [row.number for row in runs] == [1]
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ async def test_an_endless_body_is_cut_off(server: TestServer) -> None:
 
     answer = await server.client.post("/hooks/deploy", content=endless())
 
-    assert (413, True) == (
+    assert (
         answer.status_code,
         answer.headers["content-type"].startswith("application/problem"),
-    )
+    ) == (413, True)
     assert server.app.store.events.events(EventFilter()) == ()
 
 
@@ -174,8 +174,8 @@ async def test_a_sender_that_could_be_anybody_is_told_no_runs(server: TestServer
         await settled(server, first.json()["event"])
         again = await server.client.post("/hooks/open", **sent)
 
-    assert (202, 200) == (first.status_code, again.status_code)
-    assert {"event": 1, "existing": True, "runs": []} == again.json()
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.json() == {"event": 1, "existing": True, "runs": []}
 
 
 async def test_slack_is_answered_as_it_wants(server: TestServer) -> None:
@@ -191,11 +191,11 @@ async def test_slack_is_answered_as_it_wants(server: TestServer) -> None:
         }
         told.append(await server.client.post("/hooks/slack", content=body, headers=headers))
 
-    assert [200, 200] == [answer.status_code for answer in told]
-    assert {
+    assert [answer.status_code for answer in told] == [200, 200]
+    assert told[0].json() == {
         "response_type": "ephemeral",
         "text": "Towpath takes care of it. (event 1)",
-    } == told[0].json()
+    }
 
 
 async def test_too_many_at_once_are_asked_to_come_again(
@@ -218,9 +218,9 @@ async def test_too_many_at_once_are_asked_to_come_again(
     second = await server.client.post("/hooks/github", **push("second"))
     goes_on.set()
 
-    assert (429, "5") == (second.status_code, second.headers["retry-after"])
+    assert (second.status_code, second.headers["retry-after"]) == (429, "5")
     assert (await first).status_code == 202
-    assert ["slow"] == [row.delivery for row in server.app.store.events.events(EventFilter())]
+    assert [row.delivery for row in server.app.store.events.events(EventFilter())] == ["slow"]
 
 
 async def test_a_body_that_does_not_come_is_given_up(
@@ -235,11 +235,11 @@ async def test_a_body_that_does_not_come_is_given_up(
 
     answer = await server.client.post("/hooks/github", content=never())
 
-    assert (400, 0) == (answer.status_code, server.application.state.door.inside)
+    assert (answer.status_code, server.application.state.door.inside) == (400, 0)
 
 
 async def test_a_page_cannot_be_made_to_deliver(server: TestServer) -> None:
     """A GET delivers nothing."""
     answer = await server.client.get("/hooks/github")
 
-    assert 405 == answer.status_code
+    assert answer.status_code == 405
