@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,9 @@ from towpath.cli import exit_codes, parameters
 from towpath.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
-    from towpath.app import App
     from towpath.observe.audit import Act
     from towpath.store.chain import Verdict
-    from towpath.store.contract import RunRow
+    from towpath.store.contract import RunNumber, RunRow
 
 ACTS_DEFAULT = 50
 ACTS_MAX = 100_000
@@ -50,42 +49,29 @@ def log(
 
     The oldest act comes first. Every act is an event of its run: `tow show RUN` tells it among the rest.
     """
+    from towpath.observe import audit
+
     app = session.app()
     after = 0 if since is None else _moment(since, app.now())
     actor = None if by is None else by if ":" in by else f"user:{by}"
-    rows = (app.reader.run(run),) if run is not None else _all_runs(app)
-    found = (
-        (act.at, row.number, act.sequence, row, act)
-        for row in rows
-        for act in _acts(app, row)
-        if act.at >= after and actor in (None, act.by)
-    )
-    newest = sorted(heapq.nlargest(last, found, key=lambda entry: entry[:3]), key=lambda entry: entry[:3])
+    found: Iterator[tuple[RunNumber, Act]]
+    if run is not None:
+        row = app.reader.run(run)
+        of_run = [act for act in audit.acts(app.reader.events(row.number)) if act.at >= after]
+        found = iter([(row.number, act) for act in reversed(of_run)])
+    else:
+        found = audit.newest_first(app.reader.act_records, since=after)
+    fitting = ((number, act) for number, act in found if actor in (None, act.by))
+    newest = list(itertools.islice(fitting, last))[::-1]
+    rows = {number: app.reader.run(number) for number, _ in newest}
+    acts = [(rows[number], act) for number, act in newest]
     if as_json:
-        _as_json([(row, act) for *_, row, act in newest])
-    elif not newest:
+        _as_json(acts)
+    elif not acts:
         session.out.say("nobody did anything" + (" that fits" if by or since or run else " yet"))
     else:
-        session.out.show(
-            *_table([(row, act) for *_, row, act in newest], width=session.out.width, now=app.now())
-        )
+        session.out.show(*_table(acts, width=session.out.width, now=app.now()))
     return exit_codes.OK
-
-
-def _acts(app: App, row: RunRow) -> Iterator[Act]:
-    from towpath.observe import audit
-
-    return audit.acts(app.reader.events(row.number))
-
-
-def _all_runs(app: App) -> Iterator[RunRow]:
-    """Every run, the newest first."""
-    from towpath.store.contract import PAGE_ROWS_MAX, RunFilter
-
-    before = None
-    while rows := app.reader.runs(RunFilter(before=before, rows_max=PAGE_ROWS_MAX)):
-        yield from rows
-        before = rows[-1].number
 
 
 def _moment(text: str, now: int) -> int:

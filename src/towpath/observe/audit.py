@@ -6,16 +6,31 @@ written before (`store.chain`). This picks the acts out of the journal and says 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Protocol
 
 from towpath.core import events
 from towpath.store import encoding
-from towpath.store.contract import Record
+from towpath.store.contract import Record, RunNumber
 
 MARKS = (b'"by":', b'"started_by":', b'"break_glass"')
 """One of them stands in every record of an act; a record without them need not be read."""
+
+
+END_OF_TIME: Final = (2**63 - 1, 2**63 - 1, 2**63 - 1)
+"""Behind everything: (at, run, sequence)."""
+
+
+class Page(Protocol):
+    """`SqliteReader.act_records`."""
+
+    def __call__(
+        self, *, before: tuple[int, int, int], since: int = 0
+    ) -> tuple[tuple[RunNumber, Record], ...]:
+        """A page of records that may tell of acts, in all runs, the newest first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +67,24 @@ def acts(records: Iterable[Record]) -> Iterator[Act]:
             continue
         if act is not None:
             yield act
+
+
+def newest_first(
+    page: Page, *, since: int = 0, before: tuple[int, int, int] = END_OF_TIME
+) -> Iterator[tuple[RunNumber, Act]]:
+    """The acts of all runs, the newest first; *page* reads records that may tell of acts, the newest first, behind a place."""
+    groups = itertools.groupby(_records(page, since, before), key=lambda entry: (entry[1][1], entry[0]))
+    for (_, run), entries in groups:
+        records = sorted(record for _, record in entries)
+        for act in reversed(tuple(acts(records))):
+            yield run, act
+
+
+def _records(page: Page, since: int, before: tuple[int, int, int]) -> Iterator[tuple[RunNumber, Record]]:
+    while found := page(before=before, since=since):
+        yield from found
+        run, (sequence, at, _) = found[-1]
+        before = (at, run, sequence)
 
 
 def act_of(event: events.AnyEvent, sequence: int) -> Act | None:

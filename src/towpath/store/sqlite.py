@@ -25,6 +25,7 @@ from towpath.store.outbox import SqliteOutbox
 from towpath.store.owners import SqliteOwners, is_locked
 from towpath.store.queries import queries
 from towpath.store.reader import EVENT_PAGE_ROWS, SqliteReader
+from towpath.store.requests import SqliteRequests
 from towpath.store.retention import Retention
 from towpath.store.versions import SqliteVersions
 
@@ -53,6 +54,7 @@ class SqliteStore:
         self._events = SqliteEvents(self._desk, self._owners)
         self._identities = SqliteIdentities(self._desk)
         self._versions = SqliteVersions(self._desk)
+        self._requests = SqliteRequests(self._desk, self._owners)
         self._logs = Logs(folder.logs)
         self._artifacts = Artifacts(folder.artifacts)
         self._journals: list[SqliteJournal] = []
@@ -91,6 +93,11 @@ class SqliteStore:
     def versions(self) -> SqliteVersions:
         """The versions of workflows, and the commits of a project that is followed in Git."""
         return self._versions
+
+    @property
+    def requests(self) -> SqliteRequests:
+        """What was asked with a key of its own, and how it was answered."""
+        return self._requests
 
     def open_journal(self, deliver: Deliver, soon: Deliver | None = None) -> SqliteJournal:
         """Start the writer; *deliver* is `loop.call_soon_threadsafe`, *soon* is `loop.call_soon`."""
