@@ -7,28 +7,33 @@ from __future__ import annotations
 
 import functools
 import string
+from collections.abc import Callable
 from html import escape
+from typing import TypeAlias
 
 from towpath.observe.drawing import layout
 from towpath.observe.drawing.figures import Box, Figure
 from towpath.observe.drawing.layout import Drawing, Edge, Label, PlacedBox, PlacedFrame
 
 CORNER = 9.0
+Href: TypeAlias = Callable[[str], str]
+"""Where a step is told about, by its path."""
 
 
-def svg(figure: Figure, *, title: str, is_standalone: bool = True) -> str:
-    """The picture of *figure*; in a page that has `css()` already it is not standalone."""
+def svg(figure: Figure, *, title: str, is_standalone: bool = True, href: Href | None = None) -> str:
+    """The picture of *figure*; in a page that has `css()` already it is not standalone, and its steps may be links."""
     drawing = layout.lay_out(figure)
     width, height = round(drawing.width), round(drawing.height)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="tow-graph" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">'
+        f'viewBox="0 0 {width} {height}" role="{"img" if href is None else "group"}" '
+        f'aria-label="{escape(title, quote=True)}">'
     )
     style = f"<style>{css()}</style>" if is_standalone else ""
     parts = [head, f"<title>{escape(title)}</title>", style, _MARKER]
     if is_standalone:
         parts.append(f'<rect class="paper" width="{width}" height="{height}"/>')
-    parts += _body(drawing)
+    parts += _body(drawing, href)
     return "\n".join(part for part in [*parts, "</svg>"] if part) + "\n"
 
 
@@ -37,14 +42,21 @@ def css() -> str:
     return _style()
 
 
-def _body(drawing: Drawing) -> list[str]:
+def _body(drawing: Drawing, href: Href | None) -> list[str]:
     return [
-        *(_frame(frame) for frame in drawing.frames),
+        *(_linked(_frame(frame), frame.frame.path, frame.frame.title, href) for frame in drawing.frames),
         *(_edge(edge) for edge in drawing.edges),
         *(f'<circle class="head" cx="{_number(x)}" cy="{_number(y)}" r="3.5"/>' for x, y in drawing.dots),
-        *(_box(box) for box in drawing.boxes),
+        *(_linked(_box(box), box.box.path, box.box.title, href) for box in drawing.boxes),
         *(_label(label) for label in drawing.labels),
     ]
+
+
+def _linked(drawn: str, path: str, title: str, href: Href | None) -> str:
+    """The same as a link to where its step is told about; what is no step of its own is none."""
+    if href is None or not path:
+        return drawn
+    return f'<a href="{escape(href(path), quote=True)}" aria-label="{escape(title, quote=True)}">{drawn}</a>'
 
 
 def _number(value: float) -> str:

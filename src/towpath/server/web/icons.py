@@ -59,8 +59,12 @@ def icon(name: str, label: str = "") -> Markup:
     """A picture; without a label it says nothing to those who cannot see it, since words stand beside it."""
     spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
     return Markup('<svg class="icon" viewBox="0 0 16 16" width="16" height="16" {}>{}</svg>').format(
-        spoken, Markup(_SHAPES[name])
-    )  # noqa: S704 - as above
+        spoken, _shape(name)
+    )
+
+
+def _shape(name: str) -> Markup:
+    return Markup(_SHAPES[name])  # noqa: S704 - the table above
 
 
 def names() -> tuple[str, ...]:
