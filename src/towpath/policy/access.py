@@ -111,7 +111,7 @@ Verdict: TypeAlias = Allow | Deny
 def authorize(access: Access, actor: Actor, permission: str, target: Target = ANYTHING) -> Verdict:
     """Whether *actor* may do this with *target*."""
     assert permission in PERMISSIONS, permission
-    if not _covers(actor.scope, permission):
+    if not covers(actor.scope, permission):
         return Deny(
             reason=f"this token may not be used for {permission}", help=f"it is for {', '.join(actor.scope)}"
         )
@@ -128,7 +128,7 @@ def authorize(access: Access, actor: Actor, permission: str, target: Target = AN
 def authorize_at_all(access: Access, actor: Actor, permission: str) -> Verdict:
     """Whether there is anything that *actor* may do this with: asked before it is known what it is about."""
     assert permission in PERMISSIONS, permission
-    if not _covers(actor.scope, permission):
+    if not covers(actor.scope, permission):
         return authorize(access, actor, permission)
     if actor.is_owner or any(_grants(access, grant, actor, permission) for grant in access.grants):
         return Allow()
@@ -157,7 +157,7 @@ def _applies(access: Access, grant: Grant, actor: Actor, permission: str, target
 
 def _grants(access: Access, grant: Grant, actor: Actor, permission: str) -> bool:
     """Whether a grant gives somebody this permission, for whatever it is about."""
-    return bool(actor.principals & set(grant.to)) and _covers(permissions_of(access, grant.role), permission)
+    return bool(actor.principals & set(grant.to)) and covers(permissions_of(access, grant.role), permission)
 
 
 def permissions_of(access: Access, role: str) -> tuple[str, ...]:
@@ -166,5 +166,6 @@ def permissions_of(access: Access, role: str) -> tuple[str, ...]:
     return BUILT_IN.get(role, ()) if own is None else own.permissions
 
 
-def _covers(patterns: Iterable[str], permission: str) -> bool:
+def covers(patterns: Iterable[str], permission: str) -> bool:
+    """Whether a scope, or a role, holds a permission or a narrower pattern."""
     return any(fnmatchcase(permission, pattern) for pattern in patterns)

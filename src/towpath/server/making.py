@@ -17,7 +17,7 @@ import towpath
 from towpath.server import guarding, problems, routing
 from towpath.server.call import Parts
 from towpath.server.routing import Declared, Routes
-from towpath.server.web import pages
+from towpath.server.web import login, pages
 
 API_PREFIX: Final = "/api/v1"
 OPENAPI_PATH: Final = "/api/openapi.json"
@@ -34,7 +34,13 @@ MODULES: Final = (
     "towpath.server.api.definitions",
     "towpath.server.api.questions",
     "towpath.server.api.answering",
+    "towpath.server.api.me",
+    "towpath.server.api.users",
+    "towpath.server.api.tokens",
+    "towpath.server.api.sessions",
+    "towpath.server.api.login",
     "towpath.server.web.inbox",
+    "towpath.server.web.login",
     "towpath.server.web.runs",
     "towpath.server.web.static",
 )
@@ -53,6 +59,7 @@ def make_server(parts: Parts, *, hosts: Sequence[str] = ("*",)) -> FastAPI:
     )
     server.state.parts = parts
     server.state.error_page = pages.error_page
+    server.state.login_page = login.refused_page
     declared: dict[str, Declared] = {}
     for routes in all_routes():
         routing.include(server, routes)
