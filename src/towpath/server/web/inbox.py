@@ -7,23 +7,23 @@ where it was said, with everything that was typed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from fastapi import Request
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
-from towpath.core import stimuli
 from towpath.core.run import Json
-from towpath.errors import Refused
-from towpath.people import choices, inbox
+from towpath.errors import AuthorError, Refused, TowpathError
+from towpath.people import choices, inbox, sendings
 from towpath.people.inbox import Item
 from towpath.server import asking
-from towpath.server.api import questions
-from towpath.server.call import Asked, Call, Forbidden, target_of
+from towpath.server.api import answering, questions
+from towpath.server.call import Asked, Call, Forbidden
 from towpath.server.routing import Routes
 from towpath.server.web import asked, fields, pages
 from towpath.server.web.asked import Typed
@@ -95,7 +95,7 @@ def _question(
     path: str,
     *,
     typed: Typed | None = None,
-    refused: Refused | None = None,
+    refused: TowpathError | None = None,
     status: int = 200,
 ) -> HTMLResponse:
     shown = asked.show(call, run, path, typed)
@@ -109,6 +109,7 @@ def _question(
         status=status,
         shown=shown,
         refused=refused,
+        whom=sendings.whom,
         next_one=next((one for one in others if one.standing == "asked"), None),
         silence=choices.silence,
         kinds=KINDS,
@@ -124,126 +125,113 @@ async def answer(call: Asked, run: str, path: str, request: Request) -> Response
     """Answers a question with what its page has sent: one of the choices, the form, a comment, the digest of what was shown."""
     sent = await _sent(request)
     typed = Typed(form=fields.typed_in(sent), comment=sent.get("comment", ""))
-    try:
-        found, read = await run_in_threadpool(_read, call, run, path, sent)
+
+    async def act() -> object:
+        read = await run_in_threadpool(_read, call, run, path, sent)
         if read.problems:
-            wrong = dataclasses.replace(typed, problems=read.problems)
-            return await run_in_threadpool(_question, call, run, path, typed=wrong, status=_UNPROCESSABLE)
-        await call.tell(
-            found.row,
-            stimuli.Answered(
-                at=call.app.now(),
-                path=found.node.path,
-                by=call.by,
-                decision=sent.get("decision", ""),
-                comment=typed.comment.strip(),
-                form=read.values,
-                digest=sent.get("digest") or None,
-                via=call.via,
-            ),
+            raise _WrongError(read.problems)
+        said = answering.Answer(
+            decision=sent.get("decision", ""),
+            comment=typed.comment.strip(),
+            form=dict(read.values),
+            digest=sent.get("digest", ""),
         )
-    except Refused as refused:
-        return await _refused(call, run, path, refused, typed)
-    return pages.see_other(_address(run, path))
+        return await answering.answer(call, run, path, said)
+
+    return await _act(call, run, path, act, typed)
 
 
-def _read(call: Call, run: str, path: str, sent: Mapping[str, str]) -> tuple[asking.Asked, Filled]:
+def _read(call: Call, run: str, path: str, sent: Mapping[str, str]) -> Filled:
     """What was typed, judged; the form goes along with approving and doing only."""
     decision = sent.get("decision", "")
-    found = _find(call, run, path, decision)
+    seen = questions.see(call, run, path)
     problems: dict[str, tuple[str, ...]] = {}
     values: Mapping[str, Json] = {}
     if decision in asking.WITH_FORM:
-        read = fields.read(asking.declared_fields(found.question), fields.typed_in(sent))
+        read = fields.read(asking.declared_fields(seen.history.question), fields.typed_in(sent))
         values, problems = read.values, dict(read.problems)
     if decision in choices.COMMENTED and not sent.get("comment", "").strip():
         problems["comment"] = ("say why: the others will want to know",)
-    return found, Filled(values=values, problems=problems)
+    return Filled(values=values, problems=problems)
 
 
 @ROUTES.post("/inbox/{run}/{path:path}/claim", permission="question.answer")
 async def claim(call: Asked, run: str, path: str, request: Request) -> Response:
     """Takes care of a question; with `force`, instead of whoever does."""
-    force = (await _sent(request)).get("force") == "yes"
-    said = stimuli.Claimed(at=call.app.now(), path=path, by=call.by, force=force)
-    return await _say(call, run, path, "take_over" if force else "claim", said)
+    said = answering.Claim(force=(await _sent(request)).get("force") == "yes")
+    return await _act(call, run, path, lambda: answering.claim(call, run, path, said))
 
 
 @ROUTES.post("/inbox/{run}/{path:path}/release", permission="question.answer")
 async def release(call: Asked, run: str, path: str) -> Response:
     """Gives a claim back."""
-    return await _say(call, run, path, "release", stimuli.Released(at=call.app.now(), path=path, by=call.by))
+    return await _act(call, run, path, lambda: answering.release(call, run, path))
 
 
 @ROUTES.post("/inbox/{run}/{path:path}/withdraw", permission="question.answer")
 async def withdraw(call: Asked, run: str, path: str) -> Response:
     """Takes one's answer back."""
-    return await _say(
-        call, run, path, "withdraw", stimuli.Withdrawn(at=call.app.now(), path=path, by=call.by)
-    )
+    return await _act(call, run, path, lambda: answering.withdraw(call, run, path))
 
 
 @ROUTES.post("/inbox/{run}/{path:path}/comment", permission="question.answer")
 async def comment(call: Asked, run: str, path: str, request: Request) -> Response:
     """Says something without deciding."""
     text = (await _sent(request)).get("text", "").strip()
-    if not text:
-        return pages.see_other(_address(run, path))
-    said = stimuli.Commented(at=call.app.now(), path=path, by=call.by, text=text)
-    return await _say(call, run, path, "comment", said)
+    return await _act(
+        call, run, path, lambda: answering.comment(call, run, path, answering.Remark(text=text))
+    )
 
 
 @ROUTES.post("/inbox/{run}/{path:path}/hand_over", permission="question.answer")
 async def hand_over(call: Asked, run: str, path: str, request: Request) -> Response:
-    """Hands a question over to somebody else."""
+    """Has somebody else asked as well."""
     sent = await _sent(request)
-    try:
-        to = await run_in_threadpool(asking.principal, call.app, sent.get("to", "").strip())
-    except Refused as refused:
-        return await _refused(call, run, path, refused, Typed())
-    why = sent.get("why", "").strip()
-    said = stimuli.HandedOver(at=call.app.now(), path=path, by=call.by, to=to, comment=why)
-    return await _say(call, run, path, "hand_over", said)
+    to, why = sent.get("to", "").strip(), sent.get("why", "").strip()
+    return await _act(
+        call,
+        run,
+        path,
+        lambda: answering.hand_over(call, run, path, answering.HandOver(to=to, comment=why)),
+    )
 
 
 @ROUTES.post("/inbox/{run}/{path:path}/remind", permission="question.remind")
 async def remind(call: Asked, run: str, path: str) -> Response:
     """Has those who are asked told once more."""
-    try:
-        found = await run_in_threadpool(_find, call, run, path, "remind")
-    except Refused as refused:
-        return await _refused(call, run, path, refused, Typed())
-    said = stimuli.Climbed(
-        at=call.app.now(),
-        path=found.node.path,
-        kind="reminder",
-        asked_at=found.question.asked_at,
-        number=found.node.told_reminders + 1,
-    )
-    return await _say(call, run, path, "remind", said)
+    return await _act(call, run, path, lambda: answering.remind(call, run, path))
 
 
-async def _say(call: Call, run: str, path: str, says: str, said: stimuli.AnyStimulus) -> Response:
+class _WrongError(Exception):
+    """What was typed does not fit."""
+
+    def __init__(self, problems: Mapping[str, Sequence[str]]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+async def _act(
+    call: Call, run: str, path: str, act: Callable[[], Awaitable[object]], typed: Typed | None = None
+) -> Response:
+    """Does it, and shows the page as it is then; where it was refused, with the reason and all that was typed."""
+    kept = typed or Typed()
     try:
-        found = await run_in_threadpool(_find, call, run, path, says)
-        await run_in_threadpool(asking.check, call.app, found, says=says, actor=call.by)
-        await call.tell(found.row, said)
-    except Refused as refused:
-        return await _refused(call, run, path, refused, Typed())
+        await act()
+    except Forbidden:
+        raise
+    except _WrongError as wrong:
+        kept = dataclasses.replace(kept, problems=wrong.problems)
+        return await run_in_threadpool(_question, call, run, path, typed=kept, status=_UNPROCESSABLE)
+    except (Refused, AuthorError) as refused:
+        return await run_in_threadpool(
+            _question, call, run, path, typed=kept, refused=refused, status=_CONFLICT
+        )
+    except ValidationError as error:
+        wrong_body = Refused("; ".join(str(one["msg"]) for one in error.errors()))
+        return await run_in_threadpool(
+            _question, call, run, path, typed=kept, refused=wrong_body, status=_UNPROCESSABLE
+        )
     return pages.see_other(_address(run, path))
-
-
-def _find(call: Call, run: str, path: str, says: str) -> asking.Asked:
-    found = asking.find(call.app, run, path, says=says, actor=call.by)
-    call.allow("question.answer", target_of(found.row))
-    return found
-
-
-async def _refused(call: Call, run: str, path: str, refused: Refused, typed: Typed) -> Response:
-    """The page once more, with why it was refused; where the question is over, with who decided it."""
-    if isinstance(refused, Forbidden):
-        raise refused
-    return await run_in_threadpool(_question, call, run, path, typed=typed, refused=refused, status=_CONFLICT)
 
 
 async def _sent(request: Request) -> dict[str, str]:
