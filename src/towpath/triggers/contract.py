@@ -30,6 +30,8 @@ PAYLOAD_DEPTH_MAX = 64
 """Lists and maps inside each other in a delivery."""
 HEADERS_MAX = 100
 """Headers of one delivery that are looked at."""
+RUN_CHAIN_MAX = 20
+"""Runs that start one another through `run` triggers; the end of the last one starts nothing."""
 SKEW_SECONDS_MAX = 300
 """How far the time in a signed delivery may be from ours: older ones may be repeats."""
 DELIVERY_CHARS_MAX = 200
@@ -214,6 +216,15 @@ class RunFacts:
     status: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFacts:
+    """A query has held for a while."""
+
+    server: str
+    query: str
+    for_seconds: float
+
+
 Facts: TypeAlias = (
     CodeFacts
     | AlertFacts
@@ -226,6 +237,7 @@ Facts: TypeAlias = (
     | FileFacts
     | PollFacts
     | RunFacts
+    | MetricFacts
     | None
 )
 """What the filters ask of an event; None where nothing can be asked."""
@@ -304,6 +316,8 @@ class Broken:
     why: str
     text: str = ""
     """What its file says; it is only asked about events whose kind it names."""
+    path: str = ""
+    """The file."""
 
 
 class Project(Protocol):

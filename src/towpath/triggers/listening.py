@@ -18,7 +18,7 @@ from towpath.triggers.contract import Broken, Listener, Wanted
 _SECRET = re.compile(r"\bsecrets\b")
 Stamp: TypeAlias = tuple[int, int]
 """When a file was changed, and its length: another one has to be read again."""
-_Workflows: TypeAlias = Mapping[str, loader.Loaded | Broken]
+Workflows: TypeAlias = Mapping[str, loader.Loaded | Broken]
 Request: TypeAlias = Callable[[loader.Loaded, Mapping[str, Json], str], StartRequest]
 
 
@@ -40,26 +40,26 @@ class ProjectWorkflows:
         self._secret = secret
         self._is_open = is_open
         self._read: dict[Path, tuple[Stamp, loader.Loaded | Broken]] = {}
-        self._known: tuple[_Workflows, tuple[Listener | Broken, ...]] | None = None
+        self._known: tuple[Workflows, tuple[Listener | Broken, ...]] | None = None
         """What was loaded last, and what it listens to: most events find nothing changed."""
 
     def listeners(self) -> Sequence[Listener | Broken]:
         """Every workflow, as it is now; of several with one name the first."""
-        loaded = self._all()
+        loaded = self.workflows()
         if self._known is None or self._known[0] != loaded:
             self._known = loaded, tuple(self._heard(one, loaded) for one in loaded.values())
         return self._known[1]
 
     def listener(self, loaded: loader.Loaded) -> Listener:
         """One workflow, which may be a file outside of the project."""
-        return _listener(loaded, self._all())
+        return _listener(loaded, self.workflows())
 
-    def _heard(self, one: loader.Loaded | Broken, others: _Workflows) -> Listener | Broken:
+    def _heard(self, one: loader.Loaded | Broken, others: Workflows) -> Listener | Broken:
         return one if isinstance(one, Broken) else _listener(one, others)
 
     def request(self, wanted: Wanted) -> StartRequest:
         """The start of a run; raises TowpathError where its inputs do not fit."""
-        loaded = self._all().get(wanted.workflow)
+        loaded = self.workflows().get(wanted.workflow)
         if not isinstance(loaded, loader.Loaded):
             raise NotFound(f"there is no workflow {wanted.workflow!r} any more")
         return request_for(loaded, wanted, self._request)
@@ -72,7 +72,8 @@ class ProjectWorkflows:
         """Whether a calendar of the project is open at an instant; raises NotFound."""
         return self._is_open(calendar, at)
 
-    def _all(self) -> _Workflows:
+    def workflows(self) -> Workflows:
+        """Every workflow of the project as it is now, by its name; of several with one name the first."""
         found: dict[str, loader.Loaded | Broken] = {}
         for path in self._project().workflow_files():
             one = self._loaded(path)
@@ -83,7 +84,7 @@ class ProjectWorkflows:
         try:
             stat = path.stat()
         except OSError as error:
-            return Broken(name=path.stem, why=error.strerror or str(error))
+            return Broken(name=path.stem, why=error.strerror or str(error), path=str(path))
         stamp = (stat.st_mtime_ns, stat.st_size)
         kept = self._read.get(path)
         if kept is None or kept[0] != stamp:
@@ -96,7 +97,8 @@ class ProjectWorkflows:
             return self._load(str(path))
         except TowpathError as problem:
             text = projects.read_file(path).text
-            return Broken(name=path.stem, why=problem.message.strip().splitlines()[0], text=text)
+            why = problem.message.strip().splitlines()[0]
+            return Broken(name=path.stem, why=why, text=text, path=str(path))
 
 
 def request_for(loaded: loader.Loaded, wanted: Wanted, request: Request) -> StartRequest:
@@ -113,12 +115,12 @@ def entries(listeners: Sequence[Listener | Broken]) -> Iterator[tuple[Listener, 
                 yield listener, trigger
 
 
-def _listener(loaded: loader.Loaded, others: _Workflows) -> Listener:
+def _listener(loaded: loader.Loaded, others: Workflows) -> Listener:
     names_secrets = any(_SECRET.search(one.source.text) for one in _with_called(loaded, others))
     return Listener(workflow=loaded.workflow, names_secrets=names_secrets)
 
 
-def _with_called(loaded: loader.Loaded, known: _Workflows) -> Iterator[loader.Loaded]:
+def _with_called(loaded: loader.Loaded, known: Workflows) -> Iterator[loader.Loaded]:
     """A workflow and those that it calls, however far down."""
     seen = {loaded.workflow.name}
     waiting = [loaded]
