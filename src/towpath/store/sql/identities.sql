@@ -8,7 +8,7 @@ SELECT name, title, email, subject, made_at, disabled_at FROM users WHERE name =
 
 -- name: user_by_subject
 -- Whom the identity provider means.
-SELECT name, title, email, subject, made_at, disabled_at FROM users WHERE subject = ?;
+SELECT name, title, email, subject, made_at, disabled_at FROM users WHERE subject = ? AND subject <> '';
 
 -- name: write_user
 -- Keep what is known of somebody, anew.
