@@ -31,7 +31,16 @@ from towpath.triggers.contract import Malformed, NobodyListens, Unverified
 _LOG = logging.getLogger("towpath.server")
 MEDIA_TYPE: Final = "application/problem+json"
 TOO_MANY_LIMITS: Final = frozenset(
-    {"EVENTS_WAITING_MAX", "HOOKS_AT_ONCE_MAX", "QUEUED_CHANGES_MAX", "MAILBOX_MESSAGES_MAX", "LOGINS_MAX"}
+    {
+        "EVENTS_WAITING_MAX",
+        "HOOKS_AT_ONCE_MAX",
+        "QUEUED_CHANGES_MAX",
+        "REHEARSALS_MAX",
+        "REQUESTS_MAX",
+        "MAILBOX_MESSAGES_MAX",
+        "LOGINS_MAX",
+        "STREAMS_MAX",
+    }
 )
 """Limits that time heals: the answer is 429 and not 413."""
 _UNAUTHENTICATED: Final = 401
