@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from towpath.cli.views.lines import line
 from towpath.cli.watching import foreground
-from towpath.core.run import Node, Run
-from towpath.errors import Refused
+from towpath.engines.acting import GoingOn, check_going_on
 
 if TYPE_CHECKING:
     from towpath.cli.session import Session
@@ -19,12 +17,10 @@ if TYPE_CHECKING:
 _WORDS = {"retry": "goes on from", "rerun": "repeats", "rollback": "undoes"}
 
 
-def go_on(
-    session: Session, row: RunRow, reason: Literal["retry", "rerun", "rollback"], manner: Manner
-) -> int:
+def go_on(session: Session, row: RunRow, reason: GoingOn, manner: Manner) -> int:
     """Starts the run that goes on from *row*, repeats it or undoes it, and follows it; gives the exit code."""
     app = session.app()
-    _check(app.run(str(row.number))[1], row, reason)
+    check_going_on(app.run(str(row.number))[1], row, reason)
     request = app.continued(row, reason, started_by=manner.actor)
 
     async def begin(engine: Engine) -> RunNumber:
@@ -34,24 +30,3 @@ def go_on(
         return number
 
     return foreground.drive(session, f"tow {reason} {row.number}", begin, manner)
-
-
-def _check(run: Run, row: RunRow, reason: str) -> None:
-    """Raises Refused where the new run would have nothing to do."""
-    if reason == "retry" and run.status == "succeeded":
-        raise Refused(
-            f"run {row.number} succeeded: there is nothing to go on from",
-            help=f"`tow rerun {row.number}` runs it once more from the beginning",
-        )
-    if reason == "rollback" and not any(node.started and not node.undone for node in _undoable(run)):
-        raise Refused(
-            f"run {row.number} has nothing to undo: no step of it was started that says how, or all are undone",
-            help=f"`tow show {row.number}` shows its steps",
-        )
-
-
-def _undoable(run: Run) -> Iterator[Node]:
-    entry = run.undo
-    while entry is not None:
-        yield run.nodes[entry.path]
-        entry = entry.older

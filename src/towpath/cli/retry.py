@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from towpath.cli import exit_codes, parameters
 from towpath.cli.session import Session, pass_session
-
-if TYPE_CHECKING:
-    from towpath.core.run import Node, Path, Run
 
 
 @click.command()
@@ -30,6 +25,7 @@ def command(
     from towpath.cli import going_on
     from towpath.cli.watching import foreground
     from towpath.core import stimuli
+    from towpath.engines.acting import choose_step
 
     app = session.app()
     row, folded = app.run(run)
@@ -41,30 +37,3 @@ def command(
     app.tell(row, stimuli.Retry(at=app.now(), path=path, by=actor))
     session.out.say(f"run {row.number}: ", (path, "name"), " runs again")
     return exit_codes.OK
-
-
-def choose_step(run: Run, step: Path | None, *, verb: str) -> Path:
-    """The step that is meant: the one that was named, or the only one that can be meant; raises Refused or NotFound."""
-    from towpath.errors import NotFound, Refused
-
-    fitting = [node.path for node in run.open_leaves() if _can_be_meant(node, verb)]
-    if step is not None:
-        if run.node(step) is None:
-            raise NotFound(f"no step {step!r} has begun in this run", help="`tow show` lists the steps")
-        return step
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting:
-        raise Refused(
-            f"no step asks or waits for its retry: there is nothing to {verb}",
-            help="`tow show` tells what it waits for",
-        )
-    raise Refused(
-        f"several steps can be meant: {', '.join(sorted(fitting))}", help=f"name one: tow {verb} RUN … STEP"
-    )
-
-
-def _can_be_meant(node: Node, verb: str) -> bool:
-    if node.status == "retrying":
-        return True
-    return node.status == "asking" and node.question is not None and verb in node.question.choices

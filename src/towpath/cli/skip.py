@@ -19,8 +19,8 @@ def command(session: Session, *, run: str, step: str | None, reason: str, by: st
 
     The run then ends as partially_succeeded at best.
     """
-    from towpath.cli.retry import choose_step
     from towpath.core import stimuli
+    from towpath.engines.acting import choose_step
 
     app = session.app()
     row, folded = app.run(run)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from fastapi import Depends, Request
 
-from towpath.errors import Refused
+from towpath.errors import IllegalStimulus, Refused
 from towpath.policy import access
 from towpath.policy.access import ANYTHING, Actor, Deny, Target
 from towpath.server.pulse import Pulse
@@ -113,7 +113,10 @@ class Call:
 
     async def tell(self, row: RunRow, stimulus: AnyStimulus) -> None:
         """Has a run told something; durable when this returns; raises Refused. Who may is asked before."""
-        await self.app.tell_with(self.parts.engine, row, stimulus)
+        try:
+            await self.app.tell_with(self.parts.engine, row, stimulus)
+        except IllegalStimulus as error:  # it came too late, or means a step that is not there
+            raise Refused(error.message, help=f"look at run {row.number} as it is now") from None
 
     @property
     def _access(self) -> Access:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 import towpath
-from towpath.server import guarding, problems, routing
+from towpath.server import guarding, once, problems, routing
 from towpath.server.call import Parts
 from towpath.server.routing import Declared, Routes
 from towpath.server.web import login, pages
@@ -26,6 +26,7 @@ MODULES: Final = (
     "towpath.server.api.metrics",
     "towpath.server.api.probes",
     "towpath.server.api.runs",
+    "towpath.server.api.acts",
     "towpath.server.api.graphs",
     "towpath.server.api.logs",
     "towpath.server.api.streams",
@@ -66,6 +67,7 @@ def make_server(parts: Parts, *, hosts: Sequence[str] = ("*",)) -> FastAPI:
         declared.update({one.name: one for one in routes.declared})
     routing.check_served(server, declared)
     problems.install(server)
+    server.add_middleware(once.DoneOnce, parts=parts)
     server.add_middleware(guarding.Guarding)
     server.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     return server

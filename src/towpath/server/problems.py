@@ -6,6 +6,7 @@ Every error that is raised on purpose has its status here. What nobody expected 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from towpath.definition.inputs import InputsInvalid
 from towpath.definition.problems import DefinitionProblems
 from towpath.errors import (
     AuthorError,
@@ -44,6 +46,8 @@ TOO_MANY_LIMITS: Final = frozenset(
 )
 """Limits that time heals: the answer is 429 and not 413."""
 _UNAUTHENTICATED: Final = 401
+_NAMED: Final = re.compile(r"`([^`\[]+)")
+"""What is wrong with an input begins with its name."""
 RETRY_SECONDS: Final = 5
 """What a 429 and a 503 ask for."""
 
@@ -117,8 +121,18 @@ def problem_of(error: Exception) -> Problem:
     )
     if isinstance(error, LimitExceeded) and error.limit in TOO_MANY_LIMITS:
         status, title = 429, "Too many at once"
-    found = [one.as_json() for one in error.problems] if isinstance(error, DefinitionProblems) else []
-    return Problem(title=title, status=status, detail=error.message, help=error.help, problems=found)
+    return Problem(
+        title=title, status=status, detail=error.message, help=error.help, problems=_problems(error)
+    )
+
+
+def _problems(error: TowpathError) -> list[dict[str, Any]]:
+    """Every problem of a file, or of each input."""
+    if isinstance(error, DefinitionProblems):
+        return [one.as_json() for one in error.problems]
+    if isinstance(error, InputsInvalid):
+        return [{"where": named[1], "problem": one} for one in error.problems if (named := _NAMED.match(one))]
+    return []
 
 
 def answer(error: Exception) -> Response:
