@@ -42,6 +42,11 @@ MODULES: Final = (
     "towpath.server.api.login",
     "towpath.server.web.inbox",
     "towpath.server.web.login",
+    "towpath.server.web.events",
+    "towpath.server.web.schedule",
+    "towpath.server.web.environments",
+    "towpath.server.web.run",
+    "towpath.server.web.acts",
     "towpath.server.web.runs",
     "towpath.server.web.static",
 )
