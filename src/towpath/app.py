@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from towpath.triggers.inbox import Inbox
     from towpath.triggers.listening import ProjectWorkflows
     from towpath.triggers.scheduler import Scheduler
-    from towpath.triggers.watch import Watcher
+    from towpath.triggers.watch import Ends, Metrics, Watcher
 
 REPLY_SECONDS = 10.0
 """How long one who leaves a letter waits for the owner's answer."""
@@ -304,6 +304,26 @@ class App:
         return Watcher(
             self.store.events, self.listening, folder=self.settings.project, copies=copies, now=self.clock.now
         )
+
+    @functools.cached_property
+    def ends(self) -> Ends:
+        """Keeps an event for every end of a run that a trigger asks for."""
+        from towpath.triggers.watch import Ends
+
+        return Ends(
+            self.store.events,
+            self.listening,
+            lambda: self.reader,
+            load=lambda row: load_run(self.reader, row, self.plans),
+            now=self.clock.now,
+        )
+
+    @functools.cached_property
+    def metrics(self) -> Metrics:
+        """Keeps an event for every query of a trigger that has held for long enough."""
+        from towpath.triggers.watch import Metrics
+
+        return Metrics(self.store.events, self.listening, _LazyEgress(), now=self.clock.now)
 
     def decider(self, engine: EmbeddedEngine) -> Decider:
         """Decides what the events that were kept start; an engine of this process drives the runs."""

@@ -186,6 +186,11 @@ def _run(settings: triggers.RunEnded, facts: contract.RunFacts) -> str:
     return _asked("workflow", settings.workflow, facts.workflow)
 
 
+def _metric(settings: triggers.Metric, facts: contract.MetricFacts) -> str:
+    own = (settings.server, settings.query, settings.for_)
+    return "" if own == (facts.server, facts.query, facts.for_seconds) else "it is another query's"
+
+
 def _asked(what: str, patterns: tuple[str, ...], text: str) -> str:
     if not patterns or fits(text, patterns):
         return ""
@@ -210,4 +215,5 @@ _RULES: Mapping[type[Part], _Rule] = {
     triggers.Webhook: (contract.WebhookFacts, _webhook),
     triggers.File: (contract.FileFacts, _file),
     triggers.RunEnded: (contract.RunFacts, _run),
+    triggers.Metric: (contract.MetricFacts, _metric),
 }

@@ -22,6 +22,7 @@ from towpath.store.contract import Life, Mark, StaleMark
 
 if TYPE_CHECKING:
     from towpath.server.call import Parts
+    from towpath.triggers.watch import Looked
 
 _LOG = logging.getLogger("towpath.server")
 SCHEDULES_SECONDS: Final = 5.0
@@ -31,6 +32,8 @@ EVENTS_SECONDS: Final = 1.0
 """How often it is asked whether another process has kept an event; what came to this one is decided about at once."""
 STRANDED_SECONDS: Final = 10.0
 """How often it is asked whether somebody who drove runs is gone."""
+ENDS_SECONDS: Final = 1.0
+"""How often ends of runs are looked for."""
 DISK_SECONDS: Final = 30.0
 """How often it is tried whether something can be written."""
 TRIAL_MARK: Final = "server/trial"
@@ -54,7 +57,11 @@ class Part:
 
 
 class PartFailed(TowpathError):
-    """A look went well for some of what it looked at."""
+    """A look went well for some of what it looked at, which is due again at *due*."""
+
+    def __init__(self, message: str, *, due: Micros | None) -> None:
+        super().__init__(message)
+        self.due = due
 
 
 @contextlib.asynccontextmanager
@@ -89,6 +96,18 @@ def parts_of(parts: Parts) -> tuple[Part, ...]:
             look=looks.watches,
         ),
         Part(
+            name="metrics",
+            does="asks Prometheus what triggers want to know",
+            every_seconds=WATCHES_SECONDS,
+            look=looks.metrics,
+        ),
+        Part(
+            name="ends",
+            does="notices that runs have ended, for those that they start",
+            every_seconds=ENDS_SECONDS,
+            look=looks.ends,
+        ),
+        Part(
             name="events",
             does="decides what an event from outside starts",
             every_seconds=EVENTS_SECONDS,
@@ -120,6 +139,8 @@ async def keep(part: Part, pulse: Pulse, now: Callable[[], Micros]) -> None:
         why = ""
         try:
             due = await part.look()
+        except PartFailed as error:
+            why, due = error.message, error.due
         except TowpathError as error:
             why = error.message or type(error).__name__
         except Exception as error:  # noqa: BLE001 - the edge of a part: one that breaks stops none of the others
@@ -127,7 +148,7 @@ async def keep(part: Part, pulse: Pulse, now: Callable[[], Micros]) -> None:
             _LOG.exception("server.part_broke part=%s", part.name)
         _note(pulse, part, why)
         pulse.looked(part.name, why=why, seconds=time.monotonic() - began, late_seconds=late)
-        seconds = FAILED_SECONDS if why else _until(due, now(), most=part.every_seconds)
+        seconds = FAILED_SECONDS if why and due is None else _until(due, now(), most=part.every_seconds)
         late = await _wait(woken, seconds)
 
 
@@ -168,10 +189,19 @@ class _Looks:
         return looked.next_at
 
     async def watches(self) -> Micros | None:
-        looked = await asyncio.to_thread(self._app.watcher.look)
+        return self._looked(await asyncio.to_thread(self._app.watcher.look))
+
+    async def metrics(self) -> Micros | None:
+        return self._looked(await self._app.metrics.look())
+
+    async def ends(self) -> Micros | None:
+        return self._looked(await asyncio.to_thread(self._app.ends.look))
+
+    def _looked(self, looked: Looked) -> Micros | None:
         self._kept(looked.kept)
         if looked.errors:
-            raise PartFailed("; ".join(f"{name}: {why}" for name, why in looked.errors))
+            told = "; ".join(f"{name}: {why}" for name, why in looked.errors)
+            raise PartFailed(told, due=looked.next_at)
         return looked.next_at
 
     async def events(self) -> Micros | None:

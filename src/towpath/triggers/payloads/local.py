@@ -9,8 +9,10 @@ from collections.abc import Mapping
 
 from towpath.core.run import Json
 from towpath.triggers.contract import (
+    RUN_CHAIN_MAX,
     FileFacts,
     Malformed,
+    MetricFacts,
     PollFacts,
     Reading,
     RunFacts,
@@ -69,9 +71,29 @@ def read_file(headers: Mapping[str, str], payload: Json) -> Reading:  # noqa: AR
 def read_run(headers: Mapping[str, str], payload: Json) -> Reading:  # noqa: ARG001 - as above
     """A run ended."""
     facts = RunFacts(workflow=text(payload, "workflow"), status=text(payload, "status"))
+    chain = pick(payload, "chain")
+    is_too_long = isinstance(chain, int) and chain > RUN_CHAIN_MAX
     return Reading(
-        kinds=("run",), delivery=text(payload, "id"), facts=facts, title=f"{facts.workflow} {facts.status}"
+        kinds=("run",),
+        delivery=text(payload, "id"),
+        facts=facts,
+        title=f"{facts.workflow} {facts.status}",
+        note=f"more than RUN_CHAIN_MAX ({RUN_CHAIN_MAX}) runs have started one another"
+        if is_too_long
+        else "",
     )
+
+
+def read_metric(headers: Mapping[str, str], payload: Json) -> Reading:  # noqa: ARG001 - as above
+    """A query has held for a while."""
+    seconds = pick(payload, "for_seconds")
+    facts = MetricFacts(
+        server=text(payload, "server"),
+        query=text(payload, "query"),
+        for_seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+    )
+    told = (facts.server, facts.query, facts.for_seconds, text(payload, "since"))
+    return Reading(kinds=("metric",), delivery=fingerprint(*told), facts=facts, title=facts.query)
 
 
 def read_webhook(headers: Mapping[str, str], payload: Json) -> Reading:  # noqa: ARG001 - as above

@@ -70,6 +70,7 @@ _ALL = (
     Source(name="git.poll", read=local.read_poll, is_remote=False),
     Source(name="file", read=local.read_file, is_remote=False),
     Source(name="run", read=local.read_run, is_remote=False),
+    Source(name="metric", read=local.read_metric, is_remote=False),
 )
 SOURCES: Mapping[str, Source] = {source.name: source for source in _ALL}
 
