@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -12,11 +13,11 @@ from towpath.cli.session import Session, pass_session
 from towpath.store.contract import OwnerId, SendingState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from towpath.app import App
     from towpath.people.sendings import Trying
-    from towpath.store.contract import RunNumber, SendingId, SendingRow
+    from towpath.store.contract import SendingRow
 
 ROWS_DEFAULT = 20
 TRIED_MAX = 1_000
@@ -59,58 +60,34 @@ def command(
     What a channel does not take is tried again by itself, later each time, for more than four hours, and then given up. --try-again sends
     it now: when the channel works again, or when somebody got an address in towpath.yaml. Nobody is called to a question that is over.
     """
+    from towpath.server import sent
+
     app = session.app()
     if not app.folder.database.exists():
         found: list[SendingRow] = []
     else:
         number = None if run is None else app.reader.run(run).number
-        found = list(
-            _rows(app, number, filters, rows_max=TRIED_MAX if try_again else max(1, rows), failed=try_again)
+        wanted = sent.Wanted(
+            run=number,
+            path=filters["step"],
+            to=filters["to"],
+            channel=filters["channel"],
+            states=filters["states"],
+            is_failing=filters["failed"] or try_again,
+            ids=frozenset(filters["ids"]),
         )
+        rows_max = TRIED_MAX if try_again else max(1, rows)
+        found = list(itertools.islice(sent.rows(app, wanted), rows_max))
     if try_again:
         return _try_again(session, app, found, as_json=as_json)
     return _show(session, app, found, is_filtered=run is not None or any(filters.values()), as_json=as_json)
-
-
-def _rows(
-    app: App, run: RunNumber | None, filters: dict[str, Any], *, rows_max: int, failed: bool
-) -> Iterator[SendingRow]:
-    """The sendings that were asked for, newest first."""
-    from towpath.people import sendings
-    from towpath.store.contract import PAGE_ROWS_MAX, SendingFilter
-
-    to, ids = filters["to"], frozenset(filters["ids"])
-    failed = failed or filters["failed"]
-    alive = alive_owners(app)
-    states = filters["states"] or (("waiting", "sending", *sendings.FAILED) if failed else ())
-    before: SendingId | None = None
-    left = rows_max
-    while left:
-        where = SendingFilter(
-            run=run,
-            path=filters["step"],
-            channel=filters["channel"],
-            states=states,
-            before=before,
-            rows_max=PAGE_ROWS_MAX,
-        )
-        page = app.store.outbox.sendings(where)
-        for row in page:
-            is_meant = (to is None or to in (row.recipient, sendings.whom(row))) and (
-                not ids or row.id in ids
-            )
-            if left and is_meant and (not failed or sendings.is_failing(row, alive)):
-                left -= 1
-                yield row
-        if len(page) < PAGE_ROWS_MAX:
-            return
-        before = page[-1].id
 
 
 def _show(session: Session, app: App, rows: Sequence[SendingRow], *, is_filtered: bool, as_json: bool) -> int:
     from towpath.cli.views import outbox, summary
     from towpath.cli.views.facts import json_line
     from towpath.people import sendings
+    from towpath.server import sent
     from towpath.server.shapes.outbox import sending_object
 
     if as_json:
@@ -119,7 +96,7 @@ def _show(session: Session, app: App, rows: Sequence[SendingRow], *, is_filtered
         return exit_codes.OK
     has_data = app.folder.database.exists()
     counts = app.store.outbox.counts() if has_data else {}
-    alive = alive_owners(app) if has_data else frozenset[OwnerId]()
+    alive = sent.alive_owners(app) if has_data else frozenset[OwnerId]()
     if is_filtered and not rows and counts:
         session.out.say("nothing in the outbox fits")
         return exit_codes.OK
@@ -135,34 +112,26 @@ def _show(session: Session, app: App, rows: Sequence[SendingRow], *, is_filtered
     return exit_codes.OK
 
 
-def alive_owners(app: App) -> frozenset[OwnerId]:
-    """The processes that live, and send what is theirs."""
-    from towpath.store.contract import Life
-
-    return frozenset(owner.id for owner in app.store.owners.owners() if owner.life is Life.ALIVE)
-
-
 # --- trying again -------------------------------------------------------------------------------------------
 
 
 def _try_again(session: Session, app: App, rows: Sequence[SendingRow], *, as_json: bool) -> int:
     from towpath.cli.views.facts import json_line
     from towpath.people import sendings
+    from towpath.server import sent
     from towpath.server.shapes.outbox import sending_object
 
-    found = sendings.trying(
-        rows, is_asked=lambda row: _is_asked(app, row), is_known=lambda row: _is_known(app, row)
-    )
+    found = sent.trying(app, rows)
     tried = [one for one in found if one.how in ("again", "anew")]
     if tried:
         asyncio.run(_send(app, tried))
-    after = [row for one in tried for row in _after(app, one)]
+    after = [row for one in tried for row in sent.after(app, one)]
     if as_json:
         for row in after:
             click.echo(json_line(sending_object(row)))
     else:
         _tell(session, app, found, after)
-    alive = alive_owners(app)
+    alive = sent.alive_owners(app)
     return exit_codes.FAILED if any(sendings.is_failing(row, alive) for row in after) else exit_codes.OK
 
 
@@ -187,20 +156,13 @@ async def _send(app: App, tried: Sequence[Trying]) -> None:
         app.store.owners.leave(owner)
 
 
-def _after(app: App, one: Trying) -> Sequence[SendingRow]:
-    """What became of one: it has the same id, or a way was found and there are new ones."""
-    from towpath.store.contract import SendingFilter
-
-    same = app.store.outbox.sendings(SendingFilter(notice=one.row.notice, rows_max=1_000))
-    return [row for row in same if one.how == "anew" or row.id == one.row.id]
-
-
 def _tell(session: Session, app: App, found: Sequence[Trying], after: Sequence[SendingRow]) -> None:
     from towpath.cli.views import outbox
     from towpath.observe.words import counted
+    from towpath.server import sent
 
     if after:
-        session.out.show(*outbox.listing(after, session.out, alive=alive_owners(app), now=app.now()))
+        session.out.show(*outbox.listing(after, session.out, alive=sent.alive_owners(app), now=app.now()))
     over = sum(one.how == "over" for one in found)
     partly = sum(one.how == "partly" for one in found)
     if over:
@@ -211,23 +173,3 @@ def _tell(session: Session, app: App, found: Sequence[Trying], after: Sequence[S
         )
     if not found:
         session.out.say("nothing has failed")
-
-
-def _is_asked(app: App, row: SendingRow) -> bool:
-    """Whether the question that a sending calls to is still open, and is the same one."""
-    from towpath.errors import NotFound
-
-    try:
-        summary = app.reader.run(row.run).summary
-    except NotFound:
-        return False
-    asked = (each for each in summary.questions if each.path == row.path)
-    return summary.questions_more > 0 or any(f"@{each.question.asked_at}!" in row.notice for each in asked)
-
-
-def _is_known(app: App, row: SendingRow) -> bool:
-    """Whether somebody could be reached with what this one says."""
-    from towpath.store.contract import SendingFilter
-
-    same = app.store.outbox.sendings(SendingFilter(notice=row.notice, rows_max=1_000))
-    return any(each.state != "unreachable" for each in same)

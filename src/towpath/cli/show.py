@@ -168,10 +168,9 @@ def _histories(app: App, row: RunRow) -> dict[Path, History]:
 
 
 def _ladder(session: Session, app: App, row: RunRow, node: Node, history: History) -> tuple[Line, ...]:
-    from towpath.cli.outbox import alive_owners
     from towpath.cli.views import ladder
     from towpath.cli.views.lines import line, safe
-    from towpath.server import ladders
+    from towpath.server import ladders, sent
     from towpath.store.contract import PAGE_ROWS_MAX, SendingFilter
 
     where = SendingFilter(run=row.number, path=node.path, rows_max=PAGE_ROWS_MAX)
@@ -181,7 +180,7 @@ def _ladder(session: Session, app: App, row: RunRow, node: Node, history: Histor
         ladders.told_of(app.store.outbox.sendings(where), history),
         session.out,
         calendar=app.desk.calendar(history.question.hours),
-        alive=alive_owners(app),
+        alive=sent.alive_owners(app),
         now=app.now(),
     )
     return (line(("ladder ", "dim"), (safe(node.path), "name")), *rungs)

@@ -143,19 +143,10 @@ class Outbox:
         if notice.id not in self._queued and len(self._queued) >= QUEUED_MAX:
             _LOG.error("people.notice_not_kept", extra={"notice": notice.id, "limit": "QUEUED_MAX"})
             return
-        chosen = self._ways(notice) if sendings is None else tuple(sendings)
+        chosen = ways_of(notice, self._routes) if sendings is None else tuple(sendings)
         if chosen:
-            self._queued[notice.id] = _to_be_kept(notice, chosen)
+            self._queued[notice.id] = to_be_kept(notice, chosen)
             self._has_work.set()
-
-    def _ways(self, notice: Notice) -> tuple[NewSending, ...]:
-        try:
-            return self._routes().to(
-                notice.to, is_calling=notice.why in _CALLING, is_for_all=_is_for_all(notice)
-            )
-        except TowpathError as error:
-            told = f"nobody could be told: the ways to people cannot be read: {error.message}"
-            return (NewSending(recipient="user:", channel="", error=told),)
 
     def recall(self, run: RunNumber, path: str, *, reason: str) -> None:
         """Nobody needs to answer a question any more: what waits to be told about it is not sent. Returns at once."""
@@ -468,7 +459,17 @@ def _plain(value: object) -> object:
     raise TypeError(f"a notice holds no {type(value).__name__}")
 
 
-def _to_be_kept(notice: Notice, sendings: tuple[NewSending, ...]) -> NewNotice:
+def ways_of(notice: Notice, routes: Callable[[], Routes]) -> tuple[NewSending, ...]:
+    """Whom a notice goes to, and how; where that cannot be told, it is on record why."""
+    try:
+        return routes().to(notice.to, is_calling=notice.why in _CALLING, is_for_all=_is_for_all(notice))
+    except TowpathError as error:
+        told = f"nobody could be told: the ways to people cannot be read: {error.message}"
+        return (NewSending(recipient="user:", channel="", error=told),)
+
+
+def to_be_kept(notice: Notice, sendings: tuple[NewSending, ...]) -> NewNotice:
+    """A notice as the store keeps it, with those who are told."""
     if len(notice.to) > SENDINGS_MAX:
         notice = replace(notice, to=dict(itertools.islice(sorted(notice.to.items()), SENDINGS_MAX)))
     return NewNotice(
