@@ -5,26 +5,25 @@ Offered is only what makes sense now and what whoever looks may do. Both are ask
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from fastapi import Form, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
-from towpath.core import stimuli
 from towpath.core.run import Json, Node, Run
 from towpath.engines import acting
 from towpath.errors import AuthorError, NotFound, Refused, TowpathError
 from towpath.observe import words
-from towpath.server.api import finding
+from towpath.server.api import acts, finding
 from towpath.server.call import Asked, Call, Forbidden, target_of
+from towpath.server.once import Once, once_for_form
 from towpath.server.routing import SIGNED_IN, Routes
 from towpath.server.web import pages
 from towpath.store.contract import RunRow
@@ -312,130 +311,79 @@ async def do(  # noqa: PLR0913, PLR0917 - the fields of the form
 ) -> Response:
     """Does it, and goes back to the run, or to the new one."""
     chosen = _known(act)
-    row = await run_in_threadpool(finding.find_run, call, run)
-    call.allow(chosen.permission, target_of(row))
-    said = _Said(
-        step=step, reason=reason.strip(), keep=bool(keep), name=name.strip(), payload=payload, key=key
-    )
+    once = once_for_form(call, key)
     try:
-        number = await _DOES[chosen.key](call, row, said)
+        said = _Said(
+            step=step or None, reason=reason.strip(), keep=bool(keep), name=name.strip(), payload=payload
+        )
+        acted = await _DOES[chosen.key](call, run, said, once)
     except Forbidden:
         raise
     except (Refused, AuthorError, NotFound) as error:
         typed = {"reason": reason, "keep": keep, "name": name, "payload": payload}
         again = functools.partial(_page, step=step, typed=typed, refused=error, status=_CONFLICT)
         return await run_in_threadpool(again, call, run, act)
-    return pages.see_other(f"/runs/{number}", done=chosen.key)
+    return pages.see_other(f"/runs/{acted.run.number}", done=chosen.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    step: str
+    """What the form says."""
+
+    step: str | None
     reason: str
     keep: bool
     """Leave what was done as it is."""
     name: str
     payload: str
-    key: str
 
 
-async def _cancel(call: Call, row: RunRow, said: _Said) -> int:
-    told = stimuli.Cancel(at=call.app.now(), by=call.by, rollback=not said.keep, reason=said.reason)
-    await call.tell(row, told)
-    return row.number
+_Does: TypeAlias = Callable[[Call, str, _Said, Once | None], Awaitable[acts.Acted]]
 
 
-async def _rollback(call: Call, row: RunRow, said: _Said) -> int:
-    if not row.is_open:
-        return await _go_on(call, row, "rollback", said.key)
-    await call.tell(row, stimuli.Rollback(at=call.app.now(), by=call.by, reason=said.reason))
-    return row.number
+def _retry(call: Call, run: str, said: _Said, once: Once | None) -> Awaitable[acts.Acted]:
+    return acts.retry_run(call, run, acts.OneStep(step=said.step), once)
 
 
-async def _signal(call: Call, row: RunRow, said: _Said) -> int:
-    if not said.name:
+_DOES: Final[Mapping[Key, _Does]] = {
+    "cancel": lambda call, run, said, once: acts.cancel_run(
+        call, run, acts.Cancel(rollback=not said.keep, reason=said.reason), once
+    ),
+    "retry": _retry,
+    "retry_step": _retry,
+    "rerun": lambda call, run, _, once: acts.rerun_run(call, run, once),
+    "rollback": lambda call, run, said, once: acts.roll_back_run(
+        call, run, acts.Reason(reason=said.reason), once
+    ),
+    "resume": lambda call, run, *_: acts.resume_run(call, run),
+    "signal": lambda call, run, said, once: acts.signal_run(
+        call, run, _signal(said.name, said.payload), once
+    ),
+    "skip": lambda call, run, said, once: acts.skip_step(
+        call, run, acts.Skip(step=said.step, reason=said.reason), once
+    ),
+    "stop_step": lambda call, run, said, once: acts.stop_step(
+        call, run, acts.StopStep(step=_named(said.step), reason=said.reason), once
+    ),
+}
+"""Each act, as the API does it."""
+
+
+def _named(step: str | None) -> str:
+    if not step:
+        raise AuthorError("no step is named", help="a step's own place on the run's page has the button")
+    return step
+
+
+def _signal(name: str, payload: str) -> acts.Signal:
+    if not name:
         raise AuthorError(
             "the signal needs a name", help="a `wait: {signal: …}` step names the one it waits for"
         )
-    told = stimuli.Signalled(
-        at=call.app.now(), kind="signal", name=said.name, payload=_json(said.payload), by=call.by
-    )
-    await call.tell(row, told)
-    return row.number
-
-
-def _json(text: str) -> Json:
-    if not text.strip():
-        return None
     try:
-        return json.loads(text)
+        value: Json = json.loads(payload) if payload.strip() else None
     except (ValueError, RecursionError):
         raise AuthorError(
             "what goes along with the signal is not JSON", help='write for example {"version": 3}'
         ) from None
-
-
-async def _retry_step(call: Call, row: RunRow, said: _Said) -> int:
-    path = await _step(call, row, said, "retry")
-    await call.tell(row, stimuli.Retry(at=call.app.now(), path=path, by=call.by))
-    return row.number
-
-
-async def _skip(call: Call, row: RunRow, said: _Said) -> int:
-    path = await _step(call, row, said, "skip")
-    await call.tell(row, stimuli.Skip(at=call.app.now(), path=path, by=call.by, reason=said.reason))
-    return row.number
-
-
-async def _stop_step(call: Call, row: RunRow, said: _Said) -> int:
-    await call.tell(row, stimuli.StopStep(at=call.app.now(), path=said.step, by=call.by, reason=said.reason))
-    return row.number
-
-
-async def _step(call: Call, row: RunRow, said: _Said, verb: str) -> str:
-    state = await run_in_threadpool(finding.state_of, call, row)
-    return acting.choose_step(state, said.step or None, verb=verb)
-
-
-async def _resume(call: Call, row: RunRow, said: _Said) -> int:
-    del said  # there is nothing to say to it
-    await call.parts.engine.resume(row.number)
-    return row.number
-
-
-async def _retry(call: Call, row: RunRow, said: _Said) -> int:
-    return await _go_on(call, row, "retry", said.key)
-
-
-async def _rerun(call: Call, row: RunRow, said: _Said) -> int:
-    return await _go_on(call, row, "rerun", said.key)
-
-
-async def _go_on(call: Call, row: RunRow, why: acting.GoingOn, key: str) -> int:
-    """A new run that follows an ended one; the form's key has it started once."""
-
-    def request() -> Any:  # noqa: ANN401 - a StartRequest
-        acting.check_going_on(finding.state_of(call, row), row, why)
-        wanted = call.app.continued(row, why, started_by=call.by)
-        return dataclasses.replace(wanted, start_key=start_key(call, key))
-
-    started = await call.parts.engine.start(await run_in_threadpool(request))
-    return started.number
-
-
-def start_key(call: Call, key: str) -> str | None:
-    """What has a form start one run however often it is sent; None for a form without a key."""
-    return f"page/{call.by}/{key}" if key else None
-
-
-_DOES: Final[Mapping[Key, Callable[..., Any]]] = {
-    "cancel": _cancel,
-    "rollback": _rollback,
-    "signal": _signal,
-    "retry_step": _retry_step,
-    "skip": _skip,
-    "stop_step": _stop_step,
-    "resume": _resume,
-    "retry": _retry,
-    "rerun": _rerun,
-}
+    return acts.Signal(name=name, payload=value)

@@ -48,10 +48,10 @@
     stream = new EventSource(address);
     stream.onopen = () => { failures = 0; byId("lost").hidden = true; };
     stream.onmessage = changed;
-    for (const kind of (document.body.dataset.streamEvents || "").split(" ")) {
+    for (const kind of ["fact", "run", "questions", "event", "reload"]) {
       if (kind) stream.addEventListener(kind, changed);
     }
-    stream.addEventListener("end", () => { leave(); changed(); });
+    stream.addEventListener("end", () => { leave(); delete document.body.dataset.stream; changed(); });
     stream.onerror = () => {
       failures += 1;
       if (failures > 1) byId("lost").hidden = false;
