@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "testing": (*BELOW_6, "settings", "app"),
     "trials": (*BELOW_6, "settings"),
     # floor 8
-    "server": (*BELOW_6, "settings", "app"),
+    "server": (*BELOW_6, "settings", "app", "trials"),
     # floor 9
     "cli": (*BELOW_6, "settings", "app", "testing", "trials", "server"),
     "__main__": ("cli",),  # `python -m towpath`
