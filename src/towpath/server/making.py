@@ -27,6 +27,8 @@ MODULES: Final = (
     "towpath.server.api.probes",
     "towpath.server.api.runs",
     "towpath.server.api.acts",
+    "towpath.server.api.rehearsals",
+    "towpath.server.api.audit",
     "towpath.server.api.graphs",
     "towpath.server.api.logs",
     "towpath.server.api.streams",
