@@ -95,6 +95,8 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Keep",
         _entries(
+            users="Who may come in, what they may do and why, links to sign in with",
+            tokens="Tokens for programs: make, list, revoke",
             secrets="Keep secrets in the encrypted store",
             gc="Remove old runs and what only they need",
             backup="Write all data into one file",

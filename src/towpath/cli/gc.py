@@ -43,7 +43,7 @@ def command(
     """Remove ended runs that are old: their journal, their logs, and files and definitions that only they need.
 
     Events that were decided about so long ago go too, unless only some runs are asked for. A delivery that comes again after that
-    starts nothing twice all the same.
+    starts nothing twice all the same. So do sessions and login links that were over so long ago; the record of who came in stays.
 
     An open run is never removed. Room in the database is used again; its file does not shrink.
     """
@@ -64,11 +64,14 @@ def command(
     # Who asks for some runs only does not mean events.
     is_about_runs = bool(workflow or status) or keep is not None
     events = 0 if is_about_runs else app.store.events.forget(app.now() - age, dry_run=dry_run)
-    _tell(session, plan, events=events, dry_run=dry_run, as_json=as_json)
+    sessions = 0 if is_about_runs else app.store.identities.forget(app.now() - age, dry_run=dry_run)
+    _tell(session, plan, events=events, sessions=sessions, dry_run=dry_run, as_json=as_json)
     return exit_codes.OK
 
 
-def _tell(session: Session, plan: RetentionPlan, *, events: int, dry_run: bool, as_json: bool) -> None:
+def _tell(
+    session: Session, plan: RetentionPlan, *, events: int, sessions: int, dry_run: bool, as_json: bool
+) -> None:
     from towpath.cli.views import facts
     from towpath.cli.views.lines import line, safe, table
     from towpath.observe import words
@@ -80,6 +83,7 @@ def _tell(session: Session, plan: RetentionPlan, *, events: int, dry_run: bool, 
             "artifacts": len(plan.artifacts),
             "definitions": len(plan.definitions),
             "events": events,
+            "sessions": sessions,
             "bytes": plan.bytes,
         }
         click.echo(facts.json_line(told))
@@ -104,5 +108,6 @@ def _tell(session: Session, plan: RetentionPlan, *, events: int, dry_run: bool, 
         words.counted(len(plan.artifacts), "file"),
         words.size(plan.bytes),
         *([words.counted(events, "event")] if events else []),
+        *([words.counted(sessions, "session")] if sessions else []),
     ]
     session.out.say(f"{verb}: {', '.join(parts)}")

@@ -171,3 +171,13 @@ def start_of(name: str) -> Path | None:
     """The file that was named, where it is one: its project is meant."""
     path = Path(name)
     return path if path.is_file() else None
+
+
+def seconds(option: str, text: str) -> float:
+    """A span of time that an option was given, `90d` or `12h`; raises UsageError."""
+    from towpath.definition.model import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.UsageError(f"{option} {text} {error}") from None

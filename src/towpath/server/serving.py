@@ -209,6 +209,7 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 def _identity(app: App) -> tuple[Identity, str]:
     """Who knows the visitors, and the path of the one-time link where this is the first start."""
-    from towpath.server.identity import SignedIn, first_link
+    from towpath.server.identity.links import first_link
+    from towpath.server.identity.signed_in import SignedIn
 
     return SignedIn(app), first_link(app) or ""

@@ -14,7 +14,8 @@ from towpath.app import App, build
 from towpath.engines.clock import WallClock
 from towpath.server.call import Parts
 from towpath.server.guarding import SESSION_COOKIE
-from towpath.server.identity import SignedIn, tokens
+from towpath.server.identity import tokens
+from towpath.server.identity.signed_in import SignedIn
 from towpath.server.live import Live
 from towpath.server.making import make_server
 from towpath.settings import Settings

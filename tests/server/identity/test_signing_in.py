@@ -11,7 +11,7 @@ import pytest
 from identity_support import DAY, ORIGIN, SECOND, IdentityServer, cookie_of, identity_server_in
 
 from towpath.server.guarding import SESSION_COOKIE
-from towpath.server.identity import accounts, attempts, first_link, links, signing_in, tokens
+from towpath.server.identity import accounts, attempts, links, signing_in, tokens
 from towpath.store.contract import TokenId
 
 
@@ -311,11 +311,11 @@ async def test_a_header_that_is_wrong_is_not_made_up_for(tmp_path: Path, header:
 async def test_the_first_link_is_there_until_somebody_came(tmp_path: Path) -> None:
     """Each start has a link of its own until one was used, and none afterwards; the last one alone works."""
     async with identity_server_in(tmp_path) as server:
-        paths = [first_link(server.app) or "" for _ in range(2)]
+        paths = [links.first_link(server.app) or "" for _ in range(2)]
         answers = [(await server.post("/login", link=code_of(path))).status_code for path in paths]
 
         assert answers == [401, 303]
-        assert first_link(server.app) is None
+        assert links.first_link(server.app) is None
 
 
 PEOPLE = """
@@ -345,7 +345,7 @@ async def test_the_first_link_is_for_whoever_can_use_it(
 ) -> None:
     """The first link is for whoever started the server, where they may do anything; else for who may manage users."""
     async with identity_server_in(tmp_path, project=project, user=user) as server:
-        headers = await server.signed_in(link=code_of(first_link(server.app) or ""))
+        headers = await server.signed_in(link=code_of(links.first_link(server.app) or ""))
         me = (await server.client.get("/api/v1/me", headers=headers)).json()
 
     assert (me["name"], "user.manage" in me["permissions"]) == (signs_in, may_all)
