@@ -13,19 +13,19 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from towpath.core import continuing, stimuli
 from towpath.core.events import AnyEvent, SignalReceived
 from towpath.core.run import Carried, Json, Run
 from towpath.definition import loader, model, projects
 from towpath.definition.inputs import complete_inputs
+from towpath.definition.problems import DefinitionProblems
 from towpath.engines.clock import Clock, WallClock
-from towpath.engines.contract import StartRequest
-from towpath.engines.history import Plans, load_run
+from towpath.engines.contract import StartRequest, Steady
+from towpath.engines.history import PLANS_MAX, Plans, load_run
 from towpath.engines.summaries import WAITING_FOR_CHARS_MAX
 from towpath.errors import NotFound, Refused, StoreUnavailable, TowpathError
 from towpath.settings import Settings
@@ -40,12 +40,17 @@ from towpath.store.contract import (
     RunNumber,
     RunRow,
     Started,
+    Trial,
 )
 from towpath.store.folder import DataFolder
 
 if TYPE_CHECKING:
     from towpath.definition.actions import ActionCards
-    from towpath.definition.project import ProjectFile
+    from towpath.definition.project import Environment, ProjectFile
+    from towpath.editions.edition import Edition, Ready
+    from towpath.editions.keeper import Keeper
+    from towpath.editions.pinned import Pinned
+    from towpath.editions.repository import Checkouts
     from towpath.engines.embedded import EmbeddedEngine
     from towpath.engines.performing import Tools
     from towpath.engines.rehearsing.rehearser import Rehearser
@@ -54,19 +59,26 @@ if TYPE_CHECKING:
     from towpath.people.latest import LatestFile
     from towpath.people.telling import Telling
     from towpath.steps.catalogue import Catalogue
-    from towpath.steps.contract import Egress, HttpRequest, HttpResponse
+    from towpath.steps.contract import Action, Egress, HttpRequest, HttpResponse
     from towpath.steps.secrets import SealedSecrets, SecretChain, SecretProvider
     from towpath.store.artifacts import Artifacts
     from towpath.store.logs import Logs
     from towpath.store.reader import SqliteReader
     from towpath.store.sqlite import SqliteStore
-    from towpath.triggers.contract import Wanted
+    from towpath.store.versions import Standing
+    from towpath.triggers.contract import Broken, Wanted
     from towpath.triggers.deciding import Decider
     from towpath.triggers.inbox import Inbox
     from towpath.triggers.listening import ProjectWorkflows
     from towpath.triggers.scheduler import Scheduler
     from towpath.triggers.watch import Ends, Metrics, Watcher
 
+Value = TypeVar("Value")
+
+PROJECT_COPIES = "project"
+"""The folder of the data folder with the repository that is followed, and its commits."""
+PINNED_MAX = 50
+"""Commits whose files are known at the same time."""
 REPLY_SECONDS = 10.0
 """How long one who leaves a letter waits for the owner's answer."""
 REPLY_LOOK_SECONDS = 0.02
@@ -83,20 +95,80 @@ class App:
         self.settings = settings
         self.clock: Clock = clock or WallClock()
         self.folder = DataFolder(settings.data)
+        self.keeper: Keeper | None = None
+        """What keeps the project up to date in a process that lives for long; None in one that carries out a command."""
+        self._pinned: dict[str, Pinned] = {}
+        self._steady_versions: dict[str, loader.Loaded | None] = {}
+        self._secrets_known: tuple[object, SecretChain] | None = None
+        self._heard: tuple[Edition, Mapping[str, loader.Loaded | Broken]] | None = None
 
     # What there is.
 
-    @functools.cached_property
+    @property
+    def edition(self) -> Edition | None:
+        """The project as it is now, in a process that lives for long."""
+        return None if self.keeper is None else self.keeper.edition
+
+    @property
     def project(self) -> loader.Project:
         """The project; raises DefinitionError where towpath.yaml has errors."""
-        return loader.load_project(self.settings.project)
+        edition = self.edition
+        return self._own.project if edition is None else edition.project
 
-    @functools.cached_property
+    @property
     def catalogue(self) -> Catalogue:
         """Every action that can be used."""
-        from towpath.steps.catalogue import Catalogue
+        edition = self.edition
+        return self._own.catalogue if edition is None else edition.catalogue
 
-        return Catalogue.load(self.settings.project)
+    @functools.cached_property
+    def _own(self) -> Pinned:
+        """The project as one command sees it, from its beginning to its end."""
+        from towpath.editions.pinned import Pinned
+
+        commit = self._followed_commit()
+        return self.at(commit) if commit else Pinned(self.settings.project)
+
+    def _followed_commit(self) -> str:
+        """The commit that `tow up --git` serves from this data folder, for a command that is used outside of any project."""
+        is_project = any(
+            (self.settings.project / name).exists()
+            for name in (projects.PROJECT_FILE, projects.WORKFLOW_FOLDER)
+        )
+        if is_project or not self.folder.database.exists():
+            return ""
+        current = self.reader.versions.commits_standing().current
+        return "" if current is None else current.commit
+
+    # Other commits.
+
+    @functools.cached_property
+    def checkouts(self) -> Checkouts:
+        """The commits of a project that is followed in Git."""
+        from towpath.editions.repository import Checkouts
+
+        return Checkouts(self.folder.root / PROJECT_COPIES)
+
+    def folder_at(self, commit: str) -> Path:
+        """The project's folder, as it is at a commit; the folder itself without one."""
+        return self.checkouts.folder(commit) if commit else self.settings.project
+
+    def at(self, commit: str) -> Pinned:
+        """The project as it is at a commit."""
+        from towpath.editions.pinned import Pinned
+
+        known = self._pinned.get(commit)
+        if known is None or not known.folder.is_dir():
+            while len(self._pinned) >= PINNED_MAX:
+                self._pinned.pop(next(iter(self._pinned)))
+            git = self.checkouts.git
+            known = self._pinned[commit] = Pinned(self.folder_at(commit), commit=commit, git=git)
+        return known
+
+    def _action(self, name: str, commit: str) -> Action:
+        edition = self.edition
+        current = (edition.commit if edition is not None else self._own.commit) or ""
+        return (self.catalogue if commit in ("", current) else self.at(commit).catalogue).get(name)
 
     @property
     def cards(self) -> ActionCards:
@@ -150,17 +222,18 @@ class App:
         from towpath.people.vouched import Vouched
 
         known = Vouched(lambda: self.store.identities, self.clock.now)
-        return Desk(self.project_file, self.settings.project, known=known)
+        return Desk(self.project_file, lambda run: self.folder_at(run.commit), known=known)
 
     def project_file(self) -> ProjectFile:
-        """What towpath.yaml says now; `project` is what it said when this process first read it."""
-        return self._latest_file()
+        """What towpath.yaml says now, or said when it had no errors last."""
+        edition = self.edition
+        return self._latest_file() if edition is None else edition.project.file
 
     @functools.cached_property
     def _latest_file(self) -> LatestFile:
         from towpath.people.latest import LatestFile
 
-        return LatestFile(self.settings.project, self.project.file)
+        return LatestFile(self.project.folder, self.project.file)
 
     @functools.cached_property
     def sealed_secrets(self) -> SealedSecrets:
@@ -171,13 +244,16 @@ class App:
             path=self.settings.data / "secrets.json", key_path=self.folder.keys / "secrets.key"
         )
 
-    @functools.cached_property
+    @property
     def secrets(self) -> SecretChain:
         """Where the secrets of steps come from, in the order of towpath.yaml."""
         from towpath.steps.secrets import SecretChain
 
-        providers = tuple(self._provider(provider) for provider in self.project.file.secrets.providers)
-        return SecretChain(providers=providers)
+        said = self.project.file.secrets
+        if self._secrets_known is None or self._secrets_known[0] != said:
+            chain = SecretChain(providers=tuple(map(self._provider, said.providers)))
+            self._secrets_known = said, chain
+        return self._secrets_known[1]
 
     def _provider(self, provider: object) -> SecretProvider:
         from towpath.steps.secrets import EnvironmentSecrets, FileSecrets
@@ -197,7 +273,13 @@ class App:
     # Workflows.
 
     def find(self, name: str) -> loader.Loaded:
-        """The workflow of a file or of a name in the project, checked; raises DefinitionProblems or NotFound."""
+        """The workflow of a file or of a name in the project, checked; raises DefinitionProblems or NotFound.
+
+        A process that lives for long knows names only: who asks it from elsewhere names no files.
+        """
+        edition = self.edition
+        if edition is not None:
+            return _in_edition(edition, name)
         path = Path(name)
         if not path.is_file():
             found = self.project.find_workflow(name)
@@ -205,10 +287,14 @@ class App:
                 raise NotFound(
                     f"there is no workflow {name!r}, and no such file",
                     help=_names(self.project.workflows)
-                    or f"{self.settings.project / 'workflows'} has no workflows",
+                    or f"{self.project.folder / 'workflows'} has no workflows",
                 )
             path = found
-        return loader.load_workflow(path, path=_shown(path), project=self.project, cards=self.cards)
+        return loader.load_workflow(path, path=self._shown(path), project=self.project, cards=self.cards)
+
+    def _shown(self, path: Path) -> str:
+        """A file as people would type it; in a commit's folder, where it stands in the project."""
+        return path.relative_to(self._own.folder).as_posix() if self._own.commit else _shown(path)
 
     def request(
         self,
@@ -217,18 +303,154 @@ class App:
         *,
         started_by: str | None = None,
         break_glass: str = "",
+        is_file: bool = False,
     ) -> StartRequest:
-        """A start of a workflow, its inputs completed and judged; texts may stand for other types."""
-        workflow = loaded.workflow
+        """A start of a workflow, its inputs completed and judged; texts may stand for other types.
+
+        Args:
+            loaded: the newest version of the workflow.
+            inputs: as they were given.
+            started_by: who starts it; whoever is at the keyboard where that is left out.
+            break_glass: the reason of an emergency start.
+            is_file: whether this very text is meant, because a file was named: else a version that is being tried, or was sent back,
+                gives way to the one that holds.
+
+        """
+        ready, trial, steady = self._version_for(loaded, follows=not is_file, tries=not break_glass)
+        try:
+            completed = complete_inputs(ready.loaded.workflow.inputs, inputs, is_text=True)
+        except TowpathError:
+            if steady is None:
+                raise
+            ready, trial, steady = steady, None, None
+            completed = complete_inputs(ready.loaded.workflow.inputs, inputs, is_text=True)
         return StartRequest(
-            workflow=workflow,
-            definition=Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path),
-            inputs=complete_inputs(workflow.inputs, inputs, is_text=True),
+            workflow=ready.loaded.workflow,
+            definition=_definition(ready),
+            inputs=completed,
             started_by=started_by or f"user:{self.settings.user}",
-            edited_by=self.editor_of(Path(loaded.path)),
+            edited_by=ready.edited_by,
             break_glass=break_glass,
+            commit=ready.commit,
             labels={"break_glass": break_glass[:100]} if break_glass else {},
+            trial=trial,
+            steady=None if steady is None else _steady(steady, inputs),
         )
+
+    # Versions of workflows.
+
+    def steady(self, loaded: loader.Loaded) -> Ready:
+        """The version of a workflow that holds, be it that a newer one is being tried."""
+        ready, trial, steady = self._version_for(loaded, follows=True, tries=False)
+        return ready if trial is None or steady is None else steady
+
+    def pinned_ready(self, loaded: loader.Loaded, commit: str) -> Ready:
+        """A version as it stands in a commit."""
+        from towpath.editions.edition import Ready
+
+        return Ready(loaded=loaded, edited_by=self.at(commit).editor_of(loaded.path), commit=commit)
+
+    def _version_for(
+        self, loaded: loader.Loaded, *, follows: bool, tries: bool
+    ) -> tuple[Ready, Trial | None, Ready | None]:
+        """The version that a start takes, its place among the first runs of it, and what it takes where there is none."""
+        from towpath.editions import trying
+
+        newest = self._ready(loaded)
+        standing = self._standing_of(loaded) if follows else None
+        if standing is None or standing.next is None:
+            return newest, None, None
+        steady = self._steady_of(standing)
+        row = trying.trial_of(standing, loaded.digest)
+        if steady is None or (row is None and not trying.is_sent_back(standing, loaded.digest)):
+            return newest, None, None
+        if row is None or not tries:
+            return steady, None, None
+        trial = Trial(after=row.trial_after or RunNumber(0), maximum=row.trial_runs or 0)
+        return newest, trial, steady
+
+    def _ready(self, loaded: loader.Loaded) -> Ready:
+        """A version as it was found, with who edited it and the commit to which its runs belong."""
+        from towpath.editions.edition import Ready
+
+        edition = self.edition
+        if edition is not None:
+            known = edition.workflows.get(loaded.workflow.name)
+            is_same = known is not None and known.loaded.digest == loaded.digest
+            return known if known is not None and is_same else Ready(loaded=loaded, commit=edition.commit)
+        if self._own.commit and not Path(loaded.path).is_file():
+            return Ready(loaded=loaded, edited_by=self._own.editor_of(loaded.path), commit=self._own.commit)
+        return Ready(loaded=loaded, edited_by=self.editor_of(Path(loaded.path)))
+
+    def _standing_of(self, loaded: loader.Loaded) -> Standing | None:
+        """What is known of the versions of one of the project's workflows; None of another file."""
+        name = loaded.workflow.name
+        if not self.folder.database.exists():
+            return None
+        if self.edition is None and not self._is_of_project(loaded):
+            return None
+        return self.reader.versions.standing(name)
+
+    def _is_of_project(self, loaded: loader.Loaded) -> bool:
+        path = self.project.find_workflow(loaded.workflow.name)
+        return path is not None and path.resolve() in (
+            Path(loaded.path).resolve(),
+            (self.project.folder / loaded.path).resolve(),
+        )
+
+    def _steady_of(self, standing: Standing) -> Ready | None:
+        """The version that holds while another one is tried, or was sent back."""
+        from towpath.editions.edition import reload_text
+        from towpath.editions.keeper import ready_of
+
+        row = standing.current
+        if row is None:
+            return None
+        if row.digest not in self._steady_versions:
+            text = self.reader.definition(row.digest).text
+            while len(self._steady_versions) >= PLANS_MAX:
+                self._steady_versions.pop(next(iter(self._steady_versions)))
+            self._steady_versions[row.digest] = reload_text(text, row.path)
+        loaded = self._steady_versions[row.digest]
+        return None if loaded is None else ready_of(row, loaded)
+
+    def note_version(self, loaded: loader.Loaded) -> None:
+        """Notes the version of a workflow that a command is about to start, and judges one that is tried.
+
+        A process that lives for long does so by itself; a version that is known already costs one look.
+        """
+        from towpath.editions import trying
+        from towpath.editions.keeper import seen_of
+
+        if self.keeper is not None or not self._is_of_project(loaded):
+            return
+        versions, name = self.store.versions, loaded.workflow.name
+        standing = versions.standing(name)
+        if loaded.digest not in {row.digest for row in (standing.current, standing.next) if row is not None}:
+            edited = self._own.edited(self._own.shown(self.project.find_workflow(name) or Path(loaded.path)))
+            versions.see((seen_of(loaded, edited=edited, commit=self._own.commit),), at=self.now())
+            standing = versions.standing(name)
+        row = trying.trial_of(standing, loaded.digest)
+        if row is not None:
+            trying.judge(versions, row, loaded.workflow.release, at=self.now())
+
+    def _heard_workflows(self) -> Mapping[str, loader.Loaded | Broken] | None:
+        """What the workflows of the edition listen to; None where a command reads the files itself."""
+        from towpath.triggers.contract import Broken
+
+        edition = self.edition
+        if edition is None:
+            return None
+        if self._heard is None or self._heard[0] is not edition:
+            found: dict[str, loader.Loaded | Broken] = {
+                one.name: Broken(
+                    name=one.name, why=one.problems[0].message if one.problems else "", text=one.text
+                )
+                for one in edition.broken
+            }
+            found |= {name: ready.loaded for name, ready in edition.workflows.items()}
+            self._heard = edition, found
+        return self._heard[1]
 
     def editor_of(self, path: Path) -> str:
         """Who last edited a workflow: its last commit's author, or who is at the keyboard where it is not committed."""
@@ -260,6 +482,7 @@ class App:
             inputs=run.inputs,
             started_by=started_by or f"user:{self.settings.user}",
             edited_by=run.edited_by,
+            commit=run.commit,
             event=run.event,
             mode="rollback" if reason == "rollback" else "forward",
             continues=run.id if carried else None,
@@ -279,6 +502,7 @@ class App:
             request=lambda loaded, inputs, by: self.request(loaded, inputs, started_by=by),
             secret=lambda name: self.secrets.get(name),  # noqa: PLW0108 - providers are made when one is asked for
             is_open=self._is_open,
+            workflows=self._heard_workflows,
         )
 
     @functools.cached_property
@@ -453,23 +677,21 @@ class App:
         from towpath.engines.performing.secrets_in_use import SecretsInUse
         from towpath.steps.processes import EnvironmentBase, ProcessRunner
 
-        environments = self.project.file.environments
+        _ = self.project  # what is wrong with towpath.yaml is told now
         tools = Tools(
             processes=ProcessRunner(),
-            actions=lambda name, _: self.catalogue.get(name),
-            secrets=SecretsInUse(self.secrets, {name: env.secrets for name, env in environments.items()}),
+            actions=self._action,
+            secrets=SecretsInUse(_LazySecrets(self), _OfEnvironments(self, lambda env: env.secrets)),
             egress=_LazyEgress(),
             environment_base=EnvironmentBase.of_host(os.environ, let_through=("VIRTUAL_ENV",)),
-            project=lambda _: self.settings.project,
+            project=self.folder_at,
             workspaces=self.folder.workspaces,
             private=_private_folder(self.folder),
             logs=self.logs,
             keep_artifact=self._keep_artifact,
             labels=frozenset({"local", os.uname().nodename, sys.platform}),
-            environment_variables=MappingProxyType({name: env.vars for name, env in environments.items()}),
-            environment_labels=MappingProxyType(
-                {name: frozenset(env.runs_on) for name, env in environments.items() if env.runs_on}
-            ),
+            environment_variables=_OfEnvironments(self, lambda env: env.vars),
+            environment_labels=_OfEnvironments(self, lambda env: frozenset(env.runs_on)),
         )
         return dataclasses.replace(tools, rehearse=self._rehearser(tools).for_step)
 
@@ -527,19 +749,42 @@ class _ProjectLibrary:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._editors: dict[str, str] = {}
+        self._editors: dict[tuple[str, str], str] = {}
 
-    def find(self, name: str, *, commit: str = "") -> tuple[model.Workflow, Definition]:  # noqa: ARG002 - there is one
-        """The current version of a workflow; raises NotFound or DefinitionError."""
-        loaded = self._app.find(name)
-        return loaded.workflow, Definition(digest=loaded.digest, text=loaded.source.text, path=loaded.path)
+    def find(self, name: str, *, commit: str = "") -> tuple[model.Workflow, Definition]:
+        """A workflow as it was at a commit, or the version that holds now; raises NotFound or DefinitionError.
+
+        Versions are tried by runs that somebody or something starts; what runs call is no trial.
+        """
+        if commit:
+            loaded = self._app.at(commit).find(name)
+            ready = self._app.pinned_ready(loaded, commit)
+        else:
+            ready = self._app.steady(self._app.find(name))
+        self._editors[ready.loaded.digest, ready.commit] = ready.edited_by
+        return ready.loaded.workflow, _definition(ready)
 
     def edited_by(self, definition: Definition) -> str:
-        """Who last edited a definition; Git is asked once for each."""
-        known = self._editors.get(definition.digest)
-        if known is None:
-            known = self._editors[definition.digest] = self._app.editor_of(Path(definition.path or ""))
-        return known
+        """Who last edited a definition."""
+        known = self._editors.get((definition.digest, definition.commit or ""))
+        return self._app.editor_of(Path(definition.path or "")) if known is None else known
+
+
+class _OfEnvironments(Mapping[str, Value]):
+    """Something of every environment, as towpath.yaml says now."""
+
+    def __init__(self, app: App, of: Callable[[Environment], Value]) -> None:
+        self._app = app
+        self._of = of
+
+    def __getitem__(self, name: str) -> Value:
+        return self._of(self._app.project_file().environments[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._app.project_file().environments)
+
+    def __len__(self) -> int:
+        return len(self._app.project_file().environments)
 
 
 class _LazySecrets:
@@ -624,6 +869,38 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout
 
 
+def _in_edition(edition: Edition, name: str) -> loader.Loaded:
+    ready = edition.workflows.get(name)
+    if ready is not None:
+        return ready.loaded
+    for one in edition.broken:
+        if one.name == name:
+            raise DefinitionProblems(one.problems)
+    raise NotFound(f"there is no workflow {name!r}", help=_names(edition.workflows))
+
+
+def _definition(ready: Ready) -> Definition:
+    loaded = ready.loaded
+    return Definition(
+        digest=loaded.digest, text=loaded.source.text, path=loaded.path, commit=ready.commit or None
+    )
+
+
+def _steady(ready: Ready, inputs: Mapping[str, Json]) -> Steady | None:
+    """What a start takes where it finds no place among those that try a new version; None where its inputs do not fit."""
+    try:
+        completed = complete_inputs(ready.loaded.workflow.inputs, inputs, is_text=True)
+    except TowpathError:
+        return None
+    return Steady(
+        workflow=ready.loaded.workflow,
+        definition=_definition(ready),
+        inputs=completed,
+        edited_by=ready.edited_by,
+        commit=ready.commit,
+    )
+
+
 def _shown(path: Path) -> str:
     """A path as people would type it from here."""
     try:
@@ -632,5 +909,5 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _names(workflows: Mapping[str, projects.Head]) -> str:
+def _names(workflows: Mapping[str, object]) -> str:
     return f"there are: {', '.join(sorted(workflows))}" if workflows else ""

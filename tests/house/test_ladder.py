@@ -33,13 +33,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "integrations": ("errors", "steps.contract", "triggers.contract", "people.contract"),
     # floor 7: where things are plugged together; they may see each other
     "settings": (*BELOW_6, "app", "testing"),
-    "app": (*BELOW_6, "settings", "testing"),
+    "editions": BELOW_6,
+    "app": (*BELOW_6, "editions", "settings", "testing"),
     "testing": (*BELOW_6, "settings", "app"),
     "trials": (*BELOW_6, "settings"),
     # floor 8
-    "server": (*BELOW_6, "settings", "app", "trials"),
+    "server": (*BELOW_6, "editions", "settings", "app", "trials"),
     # floor 9
-    "cli": (*BELOW_6, "settings", "app", "testing", "trials", "server"),
+    "cli": (*BELOW_6, "editions", "settings", "app", "testing", "trials", "server"),
     "__main__": ("cli",),  # `python -m towpath`
     # the package itself hands out public names
     "": (*BELOW_6, "settings", "app", "testing"),

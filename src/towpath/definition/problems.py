@@ -76,6 +76,7 @@ _TABLE = (
         "A number that would change when it is read, such as 0755 or one beyond 64 bits.",
     ),
     _code(19, "shortened-number", "A number such as 3.10 that loses a digit where text is meant.", _WARNING),
+    _code(20, "leads-outside", "A link of the project leads out of its folder."),
     # 1xx: the shape
     _code(101, "unknown-key", "The language does not have this key here."),
     _code(102, "missing-key", "A key that has to be there is not."),
@@ -138,6 +139,7 @@ _TABLE = (
     _code(404, "wrong-with", "An input of the wrong type or value."),
     _code(405, "unknown-workflow", "The project has no workflow of this name."),
     _code(406, "too-many-items", "A loop has at most 100,000 items."),
+    _code(407, "bad-action", "The project's own actions cannot be read."),
     # 5xx: triggers
     _code(501, "unknown-trigger", "There is no trigger of this name."),
     _code(502, "bad-cron", "A cron expression cannot be read."),

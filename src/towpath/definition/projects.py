@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,14 +116,24 @@ def head_of(workflow: model.Workflow, path: Path) -> Head:
 
 
 def _read_heads(files: tuple[Path, ...]) -> Mapping[str, tuple[Head, ...]]:
+    return heads_by_name(read_head(file) for file in files)
+
+
+def read_head(file: Path) -> Head | None:
+    """What a file lets others know; None where it cannot be read: `tow lint` tells about it, and nobody can call it."""
+    text = read_file(file)
+    shaped = shape.shape(model.Workflow, text) if text.root is not None else None
+    if shaped is None or shaped.value is None or ("name",) in shaped.cut:
+        return None
+    return head_of(shaped.value, file)
+
+
+def heads_by_name(found: Iterable[Head | None]) -> Mapping[str, tuple[Head, ...]]:
+    """Heads in the order of their files, by name."""
     heads: dict[str, tuple[Head, ...]] = {}
-    for file in files:
-        text = read_file(file)
-        shaped = shape.shape(model.Workflow, text) if text.root is not None else None
-        if shaped is None or shaped.value is None or ("name",) in shaped.cut:
-            continue  # `tow lint` tells about it; others can neither call it nor be called by it
-        head = head_of(shaped.value, file)
-        heads[head.name] = (*heads.get(head.name, ()), head)
+    for head in found:
+        if head is not None:
+            heads[head.name] = (*heads.get(head.name, ()), head)
     return heads
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from towpath.store.contract import (
 )
 from towpath.store.migrations import check_version
 from towpath.store.queries import queries
+from towpath.store.versions import SqliteVersions
 
 if TYPE_CHECKING:
     import sqlite3
@@ -160,6 +162,17 @@ class SqliteReader:
     def places_taken(self, environment: str) -> tuple[RunNumber, ...]:
         """List the open runs that have a place in the environment, the oldest first."""
         return tuple(RunNumber(run) for (run,) in self._rows(_SQL["places_taken"], (environment,)))
+
+    @property
+    def versions(self) -> SqliteVersions:
+        """The versions of workflows, to look at."""
+        return SqliteVersions(self)
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Have this thread's connection for a moment; what SQLite says of a sick database is explained."""
+        with explained(self._database):
+            yield self._connection()
 
     def close(self) -> None:
         """Close the connections of every thread."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NewType, TypeAlias
+from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias
 
 import msgspec
 
@@ -24,9 +24,9 @@ from towpath.store.queries import queries
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from towpath.store.contract import Microseconds
-    from towpath.store.desk import Desk
     from towpath.store.rows import Row
 
 VERSIONS_KEPT_MAX = 500
@@ -178,10 +178,17 @@ class RunCounts:
     by_status: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
+class Connections(Protocol):
+    """Somebody who has a connection: the desk, which may write, or a reader."""
+
+    def connection(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Have a connection for a moment."""
+
+
 class SqliteVersions:
     """What `tow versions` tells, kept."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Connections) -> None:
         self._desk = desk
 
     # What was seen.

@@ -33,12 +33,15 @@ class ProjectWorkflows:
         request: Request,
         secret: Callable[[str], str],
         is_open: Callable[[str, Micros], bool],
+        workflows: Callable[[], Workflows | None] = lambda: None,
     ) -> None:
+        """*workflows* gives all of them where somebody else keeps them up to date; else they are read here."""
         self._project = project
         self._load = load
         self._request = request
         self._secret = secret
         self._is_open = is_open
+        self._kept = workflows
         self._read: dict[Path, tuple[Stamp, loader.Loaded | Broken]] = {}
         self._known: tuple[Workflows, tuple[Listener | Broken, ...]] | None = None
         """What was loaded last, and what it listens to: most events find nothing changed."""

@@ -76,7 +76,7 @@ class Repository:
             )
         self.url = url
         self._copy = copy
-        self._environment = _environment(url, token)
+        self._environment = git_environment(url, token)
 
     def refs(self) -> Refs:
         """The branches and tags as they are now; raises GitError."""
@@ -151,7 +151,7 @@ class Repository:
         except subprocess.TimeoutExpired:
             raise GitError(f"{self._shown} did not answer within {GIT_SECONDS_MAX:g} s") from None
         if done.returncode != 0 or len(done.stdout) > OUTPUT_BYTES_MAX:
-            raise GitError(f"{self._shown}: {_complaint(done.stderr)}")
+            raise GitError(f"{self._shown}: {complaint(done.stderr)}")
         return done.stdout.decode(errors="replace")
 
     @property
@@ -159,7 +159,8 @@ class Repository:
         return _PASSWORD.sub(r"\1:…@", self.url)
 
 
-def _environment(url: str, token: str | None) -> dict[str, str]:
+def git_environment(url: str, token: str | None) -> dict[str, str]:
+    """The whole environment of git: what it needs to reach a repository, and nothing by which it could ask or run anything."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     made = {
         **kept,
@@ -190,7 +191,7 @@ def _commit(row: str) -> Json:
     }
 
 
-def _complaint(stderr: bytes) -> str:
+def complaint(stderr: bytes) -> str:
     """What git says, on one line and without a password."""
     rows = [row.strip() for row in stderr.decode(errors="replace").splitlines() if row.strip()]
     told = next(
