@@ -227,7 +227,8 @@ async def test_behind_an_open_gate_secrets_are_used_and_hidden(
     """Before the gate a rehearsal gets no secret of the environment; behind it one is used, and is in no plan."""
     monkeypatch.setenv("TOW_SECRET_PASSWORD", "hunter2-of-the-gate")
     file = project / "towpath.yaml"
-    file.write_text(file.read_text() + 'environments: {live: {approval: {who: ["group:operators"]}}}\n')
+    live = 'environments:\n  live: {approval: {who: ["group:operators"]}}\n'
+    file.write_text(file.read_text().replace("environments:\n", live))
     (project / "workflows/gated.yaml").write_text(GATED)
     request = opened.request(opened.find("gated"), {}, started_by="user:ada")
     before = text_of(await rehearse(opened, request))
