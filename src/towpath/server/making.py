@@ -6,6 +6,7 @@ browser sent it from another site (`guarding`), then the route's own permission 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 import towpath
-from towpath.server import guarding, once, problems, routing
+from towpath.server import guarding, once, openapi, problems, routing
 from towpath.server.call import Parts
 from towpath.server.routing import Declared, Routes
 from towpath.server.web import login, pages
@@ -37,6 +38,15 @@ MODULES: Final = (
     "towpath.server.api.definitions",
     "towpath.server.api.questions",
     "towpath.server.api.answering",
+    "towpath.server.api.workflows",
+    "towpath.server.api.events",
+    "towpath.server.api.schedule",
+    "towpath.server.api.environments",
+    "towpath.server.api.outbox",
+    "towpath.server.api.people",
+    "towpath.server.api.project",
+    "towpath.server.api.secrets",
+    "towpath.server.api.health",
     "towpath.server.api.me",
     "towpath.server.api.users",
     "towpath.server.api.tokens",
@@ -50,9 +60,11 @@ MODULES: Final = (
     "towpath.server.web.audit",
     "towpath.server.web.settings",
     "towpath.server.web.upkeep",
+    "towpath.server.web.home",
     "towpath.server.web.run",
     "towpath.server.web.acts",
     "towpath.server.web.runs",
+    "towpath.server.web.workflows",
     "towpath.server.web.static",
 )
 """Every module with a `ROUTES`, in the order in which the API's description lists them; pages last."""
@@ -67,7 +79,9 @@ def make_server(parts: Parts, *, hosts: Sequence[str] = ("*",)) -> FastAPI:
         openapi_url=OPENAPI_PATH,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
     )
+    server.openapi = functools.partial(openapi.describe, server)  # type: ignore[method-assign] # FastAPI's own way
     server.state.parts = parts
     server.state.error_page = pages.error_page
     server.state.login_page = login.refused_page
