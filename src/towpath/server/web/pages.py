@@ -24,11 +24,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 import towpath
 from towpath.observe import words
 from towpath.people import inbox
+from towpath.server.api import questions
 from towpath.server.call import Call
 from towpath.server.problems import Problem
 from towpath.server.shapes.moments import stamp
 from towpath.server.web import icons, states, static
-from towpath.store.contract import PAGE_ROWS_MAX
 
 SEE_OTHER: Final = 303
 _UNAUTHENTICATED: Final = 401
@@ -50,11 +50,11 @@ class Section:
     title: str
     path: str
     permission: str
-    """Whoever has it for nothing at all does not see the entry."""
+    """Whoever has it for nothing at all does not see the entry; empty: everybody who is known does."""
 
 
 SECTIONS: Final = (
-    Section(key="home", title="Home", path="/", permission="run.view"),
+    Section(key="home", title="Home", path="/", permission=""),
     Section(key="workflows", title="Workflows", path="/workflows", permission="workflow.view"),
     Section(key="runs", title="Runs", path="/runs", permission="run.view"),
     Section(key="inbox", title="Inbox", path="/inbox", permission="question.view"),
@@ -62,7 +62,7 @@ SECTIONS: Final = (
     Section(key="schedule", title="Schedule", path="/schedule", permission="workflow.view"),
     Section(key="environments", title="Environments", path="/environments", permission="environment.view"),
     Section(key="audit", title="Audit", path="/audit", permission="audit.view"),
-    Section(key="settings", title="Settings", path="/settings", permission="people.view"),
+    Section(key="settings", title="Settings", path="/settings", permission=""),
 )
 
 
@@ -106,6 +106,12 @@ def see_other(path: str, **query: str) -> RedirectResponse:
     return RedirectResponse(f"{path}?{urlencode(shown)}" if shown else path, SEE_OTHER)
 
 
+def address(path: str, **query: object) -> str:
+    """A path of ours with a query; what is empty is left out."""
+    kept = {key: value for key, value in query.items() if value not in (None, "")}
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
 def error_page(request: Request, problem: Problem) -> Response:
     """What went wrong, as a page; whoever is not known is asked to sign in first."""
     call: Call | None = getattr(request.state, "call", None)
@@ -128,7 +134,7 @@ def _around(call: Call | None) -> dict[str, Any]:
     if call is None:
         return {"sections": (), "me": "", "project": "", "waiting_for_me": ""}
     return {
-        "sections": tuple(one for one in SECTIONS if call.may_at_all(one.permission)),
+        "sections": tuple(one for one in SECTIONS if not one.permission or call.may_at_all(one.permission)),
         "me": call.by,
         "project": call.app.settings.project.name,
         "waiting_for_me": waiting_for_me(call),
@@ -139,12 +145,7 @@ def waiting_for_me(call: Call) -> str:
     """How many questions somebody could answer now, as the navigation shows it; empty where none waits."""
     if not call.may_at_all("question.view"):
         return ""
-    asking = call.app.reader.open_questions(rows_max=PAGE_ROWS_MAX)
-    person = call.by.partition(":")[2]
-    wanted = inbox.Wanted(items_max=WAITING_SHOWN_MAX + 1)
-    seen = inbox.look(
-        asking, directory=call.app.desk.directory, person=person, at=call.app.now(), wanted=wanted
-    )
+    seen = questions.waiting(call, inbox.Wanted(items_max=WAITING_SHOWN_MAX + 1))
     count = sum(item.standing == "asked" for item in seen.items)
     if count > WAITING_SHOWN_MAX:
         return f"{WAITING_SHOWN_MAX}+"

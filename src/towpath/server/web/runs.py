@@ -6,7 +6,6 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Annotated, Final, get_args
-from urllib.parse import urlencode
 
 from fastapi import Query
 from starlette.responses import Response
@@ -69,10 +68,10 @@ def list_runs(
         periods=_SINCE,
         workflows=sorted(call.app.project.workflows),
         environments=sorted(call.app.project_file().environments),
-        link=lambda **changes: _address({**chosen, **changes}),
-        older=_address({**chosen, "before": page.next}) if page.next is not None else "",
-        newer=_address(chosen) if before is not None else "",
-        here=_address({**chosen, "before": before}),
+        link=lambda **changes: pages.address("/runs", **{**chosen, **changes}),
+        older=pages.address("/runs", **chosen, before=page.next) if page.next is not None else "",
+        newer=pages.address("/runs", **chosen) if before is not None else "",
+        here=pages.address("/runs", **chosen, before=before),
     )
 
 
@@ -103,8 +102,3 @@ def _statuses(show: str) -> list[RunStatus]:
 
 def _before(where: RunFilter, before: int | None) -> RunFilter:
     return where if before is None else dataclasses.replace(where, before=RunNumber(before))
-
-
-def _address(query: Mapping[str, object]) -> str:
-    kept = {key: value for key, value in query.items() if value not in (None, "")}
-    return f"/runs?{urlencode(kept)}" if kept else "/runs"
