@@ -1,4 +1,4 @@
-"""Who did what, to which run and to whose access, and the proof that nobody changed the record of it."""
+"""Who did what to which run, and the proof that nobody changed the record of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from towpath.server.api.told import PAGE_MAX, Asking, Moment, Told, moment_of
 from towpath.server.call import Asked, Call, target_of
 from towpath.server.routing import Routes
 from towpath.server.shapes import audit as shapes
-from towpath.server.shapes.moments import stamp
 from towpath.store import chain
 from towpath.store.connections import connect, explained
 from towpath.store.contract import RunNumber, RunRow
@@ -56,24 +55,6 @@ class ActList(Told):
     """The acts of one run, the oldest first."""
 
     items: list[OneAct] = Field(description="The acts.")
-
-
-class AccessAct(Told):
-    """Something that somebody did to who may sign in, and with what."""
-
-    number: int = Field(description="Its place in the record.")
-    at: str = Field(description="When.")
-    by: str = Field(description="Who.")
-    did: str = Field(description="What.", examples=["made a token"])
-    about: str = Field(description="Whose access.", examples=["service:deployer"])
-    text: str = Field(description="More about it.")
-
-
-class AccessActPage(Told):
-    """Some acts about access, the newest first."""
-
-    items: list[AccessAct] = Field(description="The acts.")
-    next: int | None = Field(description="`before` of the next page; null where this is the last.")
 
 
 class Break(Told):
@@ -151,26 +132,6 @@ def list_acts_of_run(call: Asked, run: RunName) -> ActList:
     """List who did what to a run, the oldest act first."""
     row = finding.find_run(call, run, "audit.view")
     return ActList(items=[_told(row, act) for act in audit.acts(call.app.reader.events(row.number))])
-
-
-@ROUTES.get("/audit/access", permission="audit.view", operation_id="list_access_acts")
-def list_access_acts(
-    call: Asked,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.")] = 100,
-) -> AccessActPage:
-    """List who did what to users, tokens, sessions and login links, the newest act first."""
-    call.allow("audit.view", ANYTHING)
-    found = call.app.store.identities.acts(before=before, rows_max=limit)
-    return AccessActPage(
-        items=[
-            AccessAct(
-                number=act.number, at=stamp(act.at), by=act.by, did=act.did, about=act.about, text=act.text
-            )
-            for act in found
-        ],
-        next=found[-1].number if len(found) == limit else None,
-    )
 
 
 @ROUTES.get("/audit/verify", permission="audit.view", operation_id="verify_audit")
