@@ -7,7 +7,6 @@ browser sent it from another site (`guarding`), then the route's own permission 
 from __future__ import annotations
 
 import functools
-import functools
 import importlib
 from collections.abc import Sequence
 from typing import Final
@@ -82,7 +81,6 @@ def make_server(parts: Parts, *, hosts: Sequence[str] = ("*",)) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=openapi.operation_id,
     )
-    server.openapi = functools.partial(openapi.describe, server)  # type: ignore[method-assign] # FastAPI's own way
     server.openapi = functools.partial(openapi.describe, server)  # type: ignore[method-assign] # FastAPI's own way
     server.state.parts = parts
     server.state.error_page = pages.error_page
