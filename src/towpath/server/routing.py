@@ -120,7 +120,7 @@ def include(server: FastAPI, routes: Routes) -> None:
     """Puts the routes of a module into the application; raises BugError for one that does not say who may use it."""
     for one in routes.declared:
         _check(one)
-        api = {} if one.is_page else {"responses": PROBLEM_ANSWERS}
+        api = {} if one.is_page else {"responses": {**PROBLEM_ANSWERS, **one.options.get("responses", {})}}
         page = {"include_in_schema": False, "response_model": None} if one.is_page else {}
         server.add_api_route(
             one.path,
@@ -128,7 +128,7 @@ def include(server: FastAPI, routes: Routes) -> None:
             methods=[one.method],
             dependencies=[] if one.permission == PUBLIC else [Depends(_guard(one.permission))],
             openapi_extra=None if one.is_page else {"x-permission": one.permission},
-            **{**api, **page, **one.options},
+            **{**page, **one.options, **api},
         )
 
 
