@@ -1,6 +1,7 @@
 """Events: what arrived from outside, what it started and why not more; handed in, and decided about once more.
 
-Whoever may see events of some workflows only sees those that some of these reacted to, with these reactions.
+Whoever may see events of some workflows only sees those that one of these started from, waits for or failed about, with what these made
+of them. That an entry was asked and had nothing to do with an event is no reason to see what others were sent.
 """
 
 from __future__ import annotations
@@ -318,7 +319,11 @@ def _seen(call: Call, row: EventRow, permission: Literal["event.view", "event.re
     if call.may(permission):
         return row
     mine = tuple(one for one in row.reactions if _may_see(call, one, permission))
-    return dataclasses.replace(row, reactions=mine) if mine else None
+    return dataclasses.replace(row, reactions=mine) if any(map(_is_concerned, mine)) else None
+
+
+def _is_concerned(one: Reaction) -> bool:
+    return one.run is not None or one.held_until is not None or one.is_failure
 
 
 def _may_see(call: Call, one: Reaction, permission: str) -> bool:
