@@ -58,6 +58,12 @@ class Serving:
     """Whether other machines may reach it without TLS. `--unsafe-plain-http`, `TOW_UNSAFE_PLAIN_HTTP=1`."""
     log_format: Literal["text", "json"] = "text"
     """How it writes its log. `--log-format`, `TOW_LOG_FORMAT`."""
+    git: str = ""
+    """The repository whose project it serves, instead of the folder. `--git`, `TOW_GIT`."""
+    ref: str = "main"
+    """The branch or tag of that repository. `--ref`, `TOW_GIT_REF`."""
+    git_seconds: float = 30.0
+    """How often that repository is looked at; in seconds, at least 1. `--interval`, `TOW_GIT_INTERVAL`."""
 
     @property
     def host(self) -> str:
@@ -96,6 +102,9 @@ def load_serving(environ: Mapping[str, str] | None = None, **said: object) -> Se
         "trusted_proxies": _several(env.get("TOW_TRUST_PROXIES", "")),
         "unsafe_plain_http": env.get("TOW_UNSAFE_PLAIN_HTTP", "") == "1",
         "log_format": env.get("TOW_LOG_FORMAT") or "text",
+        "git": env.get("TOW_GIT", ""),
+        "ref": env.get("TOW_GIT_REF") or "main",
+        "git_seconds": load_seconds(env.get("TOW_GIT_INTERVAL") or "30s", "TOW_GIT_INTERVAL"),
     }
     given = {name: value for name, value in said.items() if value not in (None, (), False)}
     serving = dataclasses.replace(Serving(), **{**from_environment, **given})  # type: ignore[arg-type] # checked below
@@ -112,6 +121,19 @@ def load_base_url(text: str) -> str:
             help="it stands for the whole server: there is no path in it",
         )
     return f"{url.scheme}://{url.netloc}"
+
+
+def load_seconds(text: str, name: str) -> float:
+    """The seconds of a duration that *name* says, at least one; raises Refused."""
+    from towpath.definition.model import parse_duration
+
+    try:
+        seconds = float(parse_duration(text))
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if seconds < 1:
+        raise Refused(f"{name} has to be a duration such as 30s or 5m, of at least a second, not {text!r}")
+    return seconds
 
 
 def _check(serving: Serving) -> None:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     help="A proxy whose X-Forwarded headers count; repeatable.",
 )
 @click.option("--unsafe-plain-http", is_flag=True, help="Let other machines reach it without TLS.")
+@click.option("--git", metavar="URL", help="Serve the project of a repository, and follow it.")
+@click.option("--ref", metavar="NAME", help="Its branch or tag (main).")
+@click.option("--interval", metavar="DURATION", help="How often the repository is looked at (30s).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How the log is written.")
 @pass_session
 def command(  # noqa: PLR0913 - the options of the command
@@ -51,6 +54,9 @@ def command(  # noqa: PLR0913 - the options of the command
     tls_key: Path | None,
     trusted_proxies: tuple[str, ...],
     unsafe_plain_http: bool,
+    git: str | None,
+    ref: str | None,
+    interval: str | None,
     log_format: Literal["text", "json"] | None,
 ) -> int:
     """Serve the project: pages and an API, schedules, webhooks and everything else that starts runs.
@@ -70,6 +76,9 @@ def command(  # noqa: PLR0913 - the options of the command
         trusted_proxies=trusted_proxies,
         unsafe_plain_http=unsafe_plain_http,
         log_format=log_format,
+        git=git,
+        ref=ref,
+        git_seconds=settings.load_seconds(interval, "--interval") if interval else None,
     )
     own = session.app().settings
     url = base_url or own.base_url

@@ -98,8 +98,12 @@ class Keeper:
         *,
         text_of: Callable[[str], str],
         now: Callable[[], Microseconds],
+        every_seconds: float,
+        is_git: bool,
     ) -> None:
-        """*text_of* gives the text of a version by its digest."""
+        """*text_of* gives the text of a version by its digest; *every_seconds* is how often its owner means to look."""
+        self.every_seconds = every_seconds
+        self.is_git = is_git
         self._source = source
         self._versions = versions
         self._text_of = text_of

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from towpath import app as plugging
+from towpath.server import projects
 from towpath.server.call import Parts
 from towpath.server.live import Live
 from towpath.server.making import make_server
@@ -80,7 +81,8 @@ async def _serve(settings: Settings, serving: Serving, announce: Announce) -> in
         held.tell(address, at=pulse.started_at)
         app = plugging.build(dataclasses.replace(settings, base_url=address))
         stack.callback(app.close)
-        _ = app.project  # a file that does not load is told now, and not at the first request
+        # Where nothing loads, that is told now, and not at the first request.
+        keeper = await asyncio.to_thread(projects.begin, app, _following(serving))
         stopping = Stopping(pulse)
         async with _engine(app) as engine:
             identity, link = await asyncio.to_thread(_identity, app)
@@ -89,12 +91,18 @@ async def _serve(settings: Settings, serving: Serving, announce: Announce) -> in
             pulse.refuse_while(lambda: _why_not(pulse, "disk"))
             announced = Announcement(
                 address=address,
-                project=str(settings.project),
+                project=keeper.state.source,
                 data=str(settings.data),
                 login_link=f"{address}{link}" if link else "",
             )
             await _answer(parts, serving, taken, stopping, lambda: announce(announced))
     return BEGIN_ANEW if stopping.begins_anew else 0
+
+
+def _following(serving: Serving) -> projects.Following | None:
+    if not serving.git:
+        return None
+    return projects.Following(url=serving.git, ref=serving.ref, every_seconds=serving.git_seconds)
 
 
 def _why_not(pulse: Pulse, part: str) -> str:

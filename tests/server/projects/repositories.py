@@ -68,7 +68,13 @@ class Upstream:
             "GIT_COMMITTER_EMAIL": "c@example.org",
         }
         done = subprocess.run(
-            ["git", *words], cwd=cwd or self.work, env=env, capture_output=True, text=True, check=True, timeout=60
+            ["git", *words],
+            cwd=cwd or self.work,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         )
         return done.stdout
 

@@ -10,8 +10,8 @@ import pytest
 from repositories import BROKEN, Upstream, greet
 
 from towpath.app import App, build
+from towpath.definition.problems import render_text
 from towpath.engines.embedded import EmbeddedEngine
-from towpath.errors import TowpathError
 from towpath.server.projects import Following, Looks, begin
 from towpath.settings import Settings
 
@@ -33,7 +33,7 @@ def served(tmp_path: Path, upstream: Upstream) -> Iterator[tuple[App, Looks]]:
     following = Following(url=str(upstream.bare))
     try:
         begin(app, following)
-        yield app, Looks(app, following)
+        yield app, Looks(app)
     finally:
         app.close()
 
@@ -48,11 +48,8 @@ async def said(app: App, engine: EmbeddedEngine, name: str = "greet") -> tuple[s
 
 def look(looks: Looks) -> str:
     """Looks at the repository now; gives what is wrong."""
-    try:
-        looks.look_now(hurry=True)
-    except TowpathError as error:
-        return str(error)
-    return ""
+    looks.look_now(hurry=True)
+    return looks.what_is_wrong()
 
 
 async def test_a_commit_that_does_not_load_never_replaces_the_one_that_does(
@@ -64,13 +61,17 @@ async def test_a_commit_that_does_not_load_never_replaces_the_one_that_does(
             first = upstream.git("rev-parse", "HEAD").strip()
             assert await said(app, engine) == ("one", first)
 
-            broken = upstream.commit({"workflows/greet.yaml": BROKEN}, author="ben@example.org", message="Oops")
+            broken = upstream.commit(
+                {"workflows/greet.yaml": BROKEN}, author="ben@example.org", message="Oops"
+            )
             told = look(looks)
 
-            assert "TOW101 unknown-key" in told
-            assert "^^^^^^^" in told
-            assert await said(app, engine) == ("one", first)
+            assert told == (
+                f"commit {broken[:12]}: workflows/greet.yaml:4:32: a `run` step has no `retries`; what was there before goes on"
+            )
             assert app.keeper is not None
+            assert "^^^^^^^" in render_text(app.keeper.state.problems)
+            assert await said(app, engine) == ("one", first)
             assert (app.keeper.state.commit, app.keeper.state.broken_commit) == (first, broken)
             standing = app.store.versions.standing("greet")
             assert [
@@ -85,4 +86,8 @@ async def test_a_commit_that_does_not_load_never_replaces_the_one_that_does(
             good = upstream.commit({"workflows/greet.yaml": greet("two")}, message="Mend")
             assert look(looks) == ""
             assert await said(app, engine) == ("two", good)
-            assert [row.state for row in app.store.versions.versions("greet")] == ["current", "broken", "former"]
+            assert [row.state for row in app.store.versions.versions("greet")] == [
+                "current",
+                "broken",
+                "former",
+            ]

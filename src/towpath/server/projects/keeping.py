@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from towpath.core.run import Micros
-from towpath.definition.problems import DefinitionProblems
 from towpath.editions.keeper import Keeper
 from towpath.editions.repository import Remote, check_ref, check_url
 from towpath.editions.sources import FolderSource, GitSource
-from towpath.errors import TowpathError, Unreachable
+from towpath.errors import TowpathError
 from towpath.store import encoding
 from towpath.store.contract import EventFilter, EventId
 
@@ -56,7 +55,12 @@ def begin(app: App, following: Following | None = None) -> Keeper:
         remote = Remote(_address(following.url), check_ref(following.ref), app.checkouts)
         source = GitSource(remote, app.checkouts, versions.commits_standing)
     keeper = Keeper(
-        source, versions, text_of=lambda digest: app.store.reader.definition(digest).text, now=app.now
+        source,
+        versions,
+        text_of=lambda digest: app.store.reader.definition(digest).text,
+        now=app.now,
+        every_seconds=FOLDER_SECONDS if following is None else max(following.every_seconds, GIT_SECONDS_MIN),
+        is_git=following is not None,
     )
     keeper.begin()
     app.keeper = keeper
@@ -73,41 +77,47 @@ def _address(url: str) -> str:
 class Looks:
     """What a server does for its project again and again; used in the loop."""
 
-    def __init__(self, app: App, following: Following | None = None) -> None:
+    def __init__(self, app: App) -> None:
+        assert app.keeper is not None, "the project is kept before it is looked at"
         self._app = app
-        self._every = FOLDER_SECONDS if following is None else max(following.every_seconds, GIT_SECONDS_MIN)
-        self._is_git = following is not None
+        self._keeper = app.keeper
         self._last_event: EventId | None = None
         self._looked_at: Micros | None = None
         self._tidied_at: Micros | None = None
 
     @property
     def every_seconds(self) -> float:
-        """How often it looks whether a push was heard of."""
-        return min(self._every, FOLDER_SECONDS)
+        """How often it looks whether a look is due, or a push was heard of."""
+        return min(self._keeper.every_seconds, FOLDER_SECONDS)
 
-    async def look(self) -> Micros | None:
-        """Looks where it is due; raises what is wrong, while what was there before goes on."""
+    async def look(self) -> bool:
+        """Looks where it is due; tells whether the project changed."""
         return await asyncio.to_thread(self.look_now)
 
-    def look_now(self, *, hurry: bool = False) -> None:
-        """The same at once, in this thread."""
-        keeper = self._app.keeper
-        assert keeper is not None, "the project is kept before it is looked at"
-        is_pushed = self._is_git and self._has_heard_of_a_push()
-        if hurry or is_pushed or self._is_due():
+    def look_now(self, *, hurry: bool = False) -> bool:
+        """The same in this thread; at once where it *hurries*."""
+        keeper = self._keeper
+        is_pushed = keeper.is_git and self._has_heard_of_a_push()
+        has_changed = False
+        if hurry or is_pushed or self._is_late(self._looked_at, keeper.every_seconds):
             self._looked_at = self._app.now()
-            keeper.look()
-        if self._is_git and self._is_late(self._tidied_at, TIDY_SECONDS):
+            has_changed = keeper.look()
+        if keeper.is_git and self._is_late(self._tidied_at, TIDY_SECONDS):
             self._tidied_at = self._app.now()
             keeper.tidy(needed_commits(self._app))
-        if keeper.state.error:
-            raise Unreachable(f"{keeper.state.source}: {keeper.state.error}")
-        if keeper.state.problems:
-            raise DefinitionProblems(keeper.state.problems)
+        return has_changed
 
-    def _is_due(self) -> bool:
-        return self._is_late(self._looked_at, self._every)
+    def what_is_wrong(self) -> str:
+        """Why the project is not what it should be, in a line; empty where all is well."""
+        state = self._keeper.state
+        if state.error:
+            return f"{state.source} cannot be read: {state.error}"
+        if not state.problems:
+            return ""
+        first = state.problems[0]
+        more = f", and {len(state.problems) - 1} more" if len(state.problems) > 1 else ""
+        commit = f"commit {state.broken_commit[:12]}: " if state.broken_commit else ""
+        return f"{commit}{first.place}: {first.message}{more}; what was there before goes on"
 
     def _is_late(self, before: Micros | None, seconds: float) -> bool:
         """Whether so much time has gone by; a clock that went back makes it late too."""

@@ -13,10 +13,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from towpath.core.run import Micros
 from towpath.errors import TowpathError
+from towpath.server.projects import Looks
 from towpath.server.pulse import Pulse
 from towpath.store.contract import Life, Mark, StaleMark
 
@@ -82,7 +84,21 @@ async def beating(parts: Parts) -> AsyncIterator[None]:
 def parts_of(parts: Parts) -> tuple[Part, ...]:
     """Everything that a server looks at by itself."""
     looks = _Looks(parts)
+    project = None if parts.app.keeper is None else Looks(parts.app)
+    kept = (
+        ()
+        if project is None
+        else (
+            Part(
+                name="project",
+                does="looks what the project is now, and judges versions that are tried",
+                every_seconds=project.every_seconds,
+                look=partial(looks.project, project),
+            ),
+        )
+    )
     return (
+        *kept,
         Part(
             name="schedules",
             does="starts what is due by the clock",
@@ -187,6 +203,15 @@ class _Looks:
         looked = await asyncio.to_thread(self._app.scheduler.look)
         self._kept(looked.kept)
         return looked.next_at
+
+    async def project(self, project: Looks) -> Micros | None:
+        if await project.look():
+            self._parts.live.beat()
+            self._parts.pulse.wake("schedules")
+        why = await asyncio.to_thread(project.what_is_wrong)
+        if why:
+            raise PartFailed(why, due=self._app.now() + round(project.every_seconds * SECOND))
+        return None
 
     async def watches(self) -> Micros | None:
         return self._looked(await asyncio.to_thread(self._app.watcher.look))
