@@ -8,13 +8,15 @@ A plain `def` is called in a thread and may read the store; an `async def` runs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from towpath.errors import BugError
@@ -122,11 +124,11 @@ def include(server: FastAPI, routes: Routes) -> None:
         _check(one)
         api = {} if one.is_page else {"responses": {**PROBLEM_ANSWERS, **one.options.get("responses", {})}}
         page = {"include_in_schema": False, "response_model": None} if one.is_page else {}
-        server.add_api_route(
+        server.router.add_api_route(
             one.path,
             one.handler,
             methods=[one.method],
-            dependencies=[] if one.permission == PUBLIC else [Depends(_guard(one.permission))],
+            route_class_override=APIRoute if one.permission == PUBLIC else _guarded(one.permission),
             openapi_extra=None if one.is_page else {"x-permission": one.permission},
             **{**page, **one.options, **api},
         )
@@ -154,6 +156,26 @@ def _names_of(route: BaseRoute) -> list[str]:
     if isinstance(route, Route):
         return [f"{method} {route.path}" for method in sorted(route.methods or ()) if method != "HEAD"]
     return [f"? {getattr(route, 'path', route)}"]
+
+
+def _guarded(permission: str) -> type[APIRoute]:
+    """Routes that are asked about before anything of the request is read: nobody has a body parsed who may not come in."""
+    guard = _guard(permission)
+
+    class Guarded(APIRoute):
+        """A route behind its guard."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            """The handler, behind the guard."""
+            handle = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                await guard(request)
+                return await handle(request)
+
+            return guarded
+
+    return Guarded
 
 
 def _guard(permission: str) -> Callable[[Request], Any]:
