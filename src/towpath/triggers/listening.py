@@ -77,6 +77,9 @@ class ProjectWorkflows:
 
     def workflows(self) -> Workflows:
         """Every workflow of the project as it is now, by its name; of several with one name the first."""
+        kept = self._kept()
+        if kept is not None:
+            return kept
         found: dict[str, loader.Loaded | Broken] = {}
         for path in self._project().workflow_files():
             one = self._loaded(path)
