@@ -779,7 +779,79 @@ def option(known: click.Option, context: click.Context) -> tuple[str, str, str, 
     return names, value if takes_value else "", shown, known.help or ""
 
 
+# --- the API ---
+
+
+def api() -> Iterator[str]:
+    """The page of the HTTP API, from its own description."""
+    from towpath.server import making, openapi
+    from towpath.server.call import Parts
+
+    server = making.make_server(typing.cast("Parts", None))
+    described = openapi.describe(server)
+    parts: Mapping[str, Schema] = described["components"]["schemas"]
+    yield "# The HTTP API"
+    yield f"`GET {making.OPENAPI_PATH}` gives this description as OpenAPI {openapi.VERSION}."
+    yield openapi.ABOUT.strip()
+    for one in described["tags"]:
+        tag = one["name"]
+        yield f"## {tag.capitalize()} {{#tag-{tag}}}"
+        yield one["description"]
+        for method, path, operation in openapi.operations(described):
+            if tag in operation.get("tags", ()):
+                yield from _operation(method, path, operation, parts)
+    yield "## Values {#values}"
+    yield "What requests and answers hold."
+    for name, part in sorted(parts.items()):
+        yield f"### {_spoken(name).strip()} {{#{name.lower()}}}"
+        yield " ".join(part.get("description", "").split())
+        if part.get("properties"):
+            yield keys(part, parts)
+
+
+def _operation(method: str, path: str, operation: Schema, parts: Mapping[str, Schema]) -> Iterator[str]:
+    """One route: who may, what it takes, what it answers."""
+    yield f"### `{method} {path}` {{#route-{operation['operationId'].replace('_', '-')}}}"
+    yield " ".join(operation.get("description", operation.get("summary", "")).split())
+    permission = operation.get("x-permission", "")
+    told = {"public": "anybody", "signed-in": "whoever is signed in"}.get(permission, f"`{permission}`")
+    yield f"For {told}; `{operation['operationId']}`."
+    rows = [
+        (
+            f"`{one['name']}`",
+            one["in"],
+            takes(one["schema"], parts),
+            "**required**" if one.get("required") else without_it(one["schema"]).replace("``", ""),
+            one.get("description", ""),
+        )
+        for one in operation.get("parameters", ())
+        if "$ref" not in one
+    ]
+    if rows:
+        yield table(("parameter", "in", "takes", "without it", "meaning"), rows)
+    body = _content(operation.get("requestBody", {}), parts)
+    if body:
+        yield f"Takes {body}."
+    answers = (
+        f"{status}: {told}"
+        for status, answer in sorted(operation["responses"].items())
+        if status.startswith("2") and (told := _content(answer, parts) or answer["description"])
+    )
+    yield f"Answers {'; '.join(answers)}."
+
+
+def _content(holder: Schema, parts: Mapping[str, Schema]) -> str:
+    """What a body holds: a value by its name, or a kind of file."""
+    return " or ".join(
+        takes(content["schema"], parts)
+        if kind == "application/json" and content.get("schema")
+        else f"`{kind}`"
+        for kind, content in holder.get("content", {}).items()
+    )
+
+
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
+    "api.md": api,
     "actions.md": actions,
     "exit-codes.md": exit_codes,
     "functions.md": functions,

@@ -26,16 +26,30 @@ _KEY_REF: Final = {"$ref": "#/components/parameters/IdempotencyKey"}
 _UNKNOWN, _INVALID = "401", "422"
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 TAGS: Final[Mapping[str, str]] = {
-    "runs": "Start runs, watch them, act on them.",
+    "runs": "Runs are started, watched and acted upon.",
     "questions": "What people are asked, and what they say.",
     "workflows": "What can be run.",
+    "versions": "How workflows changed, and which version runs take.",
     "events": "What came from outside, and what it started.",
+    "hooks": "Where deliveries from outside arrive.",
     "schedule": "What comes next.",
     "environments": "Where runs go, and under which rules.",
-    "audit": "Who did what, and the proof of it.",
-    "identity": "Who may sign in, and with what.",
+    "streams": "What happens, while it happens: server-sent events, which go on where they broke off.",
+    "outbox": "Who was told what, and whether it reached them.",
+    "people": "Who is who, and who is on call.",
+    "project": "What `towpath.yaml` says.",
+    "secrets": "The names of secrets. Their values go in, and never out.",
+    "audit": "Who did what to which run, and the proof that nobody changed the record of it.",
+    "me": "Who asks, and what they may do.",
+    "users": "Who may sign in.",
+    "tokens": "What programs show.",
+    "sessions": "Who is signed in.",
+    "login": "Signing in.",
+    "health": "Whether everything works.",
+    "metrics": "What is measured.",
+    "probes": "Whether the process lives, and takes work.",
 }
-"""What is said of a tag; one that is not named here has its name only."""
+"""What is said of each tag, in the order in which they are described."""
 ABOUT: Final = f"""
 The API does all that the command line does. Whoever asks shows a token (`Authorization: Bearer …`; `tow tokens create` makes one) or has a
 session of the pages. `x-permission` of a route says what one must be allowed to do; lists leave out what whoever asks may not see.
@@ -101,16 +115,11 @@ def _completed(described: Object) -> Object:
     schemas[PROBLEM] = Problem.model_json_schema()
     parts["securitySchemes"] = _SCHEMES
     parts["parameters"] = {"IdempotencyKey": _KEY_PARAMETER}
-    used: dict[str, None] = {}
+    used: set[str] = set()
     for method, path, operation in operations(described):
-        used.update(dict.fromkeys(operation.get("tags", ())))
+        used.update(operation.get("tags", ()))
         _complete(operation, is_api=path.startswith("/api/"), is_post=method == "POST")
-    described["tags"] = [
-        {"name": name, "description": TAGS[name]} if name in TAGS else {"name": name} for name in used
-    ]
-    described["paths"] = dict(
-        sorted(described["paths"].items(), key=lambda entry: entry[0].startswith("/api/"), reverse=True)
-    )
+    described["tags"] = [{"name": tag, "description": said} for tag, said in TAGS.items() if tag in used]
     return described
 
 

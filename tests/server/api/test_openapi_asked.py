@@ -25,7 +25,7 @@ from server_support import TestServer as Server
 from server_support import server_in, write_project
 
 from towpath.server.making import all_routes
-from towpath.server.openapi import operations
+from towpath.server.openapi import TAGS, operations
 
 HELLO = """
 name: hello
@@ -45,12 +45,13 @@ steps:
     approve: Release?
     who: [group:operators]
 """
-OPERATIONS = sorted(
-    one.name
+DESCRIBED = [
+    one
     for routes in all_routes()
     for one in routes.declared
-    if not one.is_page and "/stream" not in one.path
-)
+    if not one.is_page and one.options.get("include_in_schema", True)
+]
+OPERATIONS = sorted(one.name for one in DESCRIBED if "/stream" not in one.path)
 """All but those that never end: streams have tests of their own."""
 EXAMPLES = 8
 CHECKS = [
@@ -176,16 +177,34 @@ def test_nothing_breaks_and_every_answer_is_described(hosted: Hosted, name: str,
     asked()
 
 
+def test_every_value_and_every_tag_has_a_name_that_stays(hosted: Hosted) -> None:
+    """No two values have the same name, and every tag is told of: generated clients keep their names when something is added."""
+    values = hosted.described["components"]["schemas"]
+    used = {
+        tag for _, _, operation in operations(hosted.described) for tag in operation.get("tags", ["none"])
+    }
+
+    assert [name for name in values if "__" in name] == []
+    assert used - TAGS.keys() == set()
+
+
+def test_every_field_is_described(hosted: Hosted) -> None:
+    """Whatever an answer or a request holds is said in words, and nothing is an object of which nothing is known."""
+    silent = [
+        f"{name}.{field}"
+        for name, value in hosted.described["components"]["schemas"].items()
+        for field, schema in value.get("properties", {}).items()
+        if not schema.get("description")
+    ]
+
+    assert silent == []
+
+
 def test_every_route_is_described_under_a_name_of_its_own(hosted: Hosted) -> None:
     """Every route of the API stands in its description, and no two have the same name."""
     names = [operation["operationId"] for _, _, operation in operations(hosted.described)]
     described = {f"{method} {path}" for method, path, _ in operations(hosted.described)}
-    served = {
-        one.name.replace(":path}", "}")
-        for routes in all_routes()
-        for one in routes.declared
-        if not one.is_page
-    }
+    served = {one.name.replace(":path}", "}") for one in DESCRIBED}
 
     assert sorted(names) == sorted(set(names))
     assert described == served

@@ -69,7 +69,7 @@ class Break(Told):
     text: str = Field(description="What is wrong, in words.")
 
 
-class Verdict(Told):
+class Verification(Told):
     """What a verification of the whole record found."""
 
     holds: bool = Field(description="Whether nothing was changed, removed or added.")
@@ -144,7 +144,7 @@ def verify_audit(
             description="What an earlier verification gave: that record has to be there still.",
         ),
     ] = None,
-) -> Verdict:
+) -> Verification:
     """Check that no record of the journal was changed, removed or added afterwards. It reads the whole journal; one at a time."""
     call.allow("audit.view", ANYTHING)
     wanted = None if anchor is None else chain.read_anchor(anchor)
@@ -162,7 +162,7 @@ def verify_audit(
         _verifying.release()
     broken = call.app.store.identities.broken_act()
     told = {**shapes.verdict_object(verdict), "access_break": broken}
-    return Verdict.model_validate({**told, "holds": verdict.holds and broken is None})
+    return Verification.model_validate({**told, "holds": verdict.holds and broken is None})
 
 
 class _Rows:

@@ -157,7 +157,7 @@ class Happened(Told):
     told: list[Sent] = Field(description="Who was told of it.")
 
 
-class Coming(Told):
+class NextRung(Told):
     """Something that the ladder will do while nobody answers."""
 
     at: str = Field(description="When.")
@@ -199,7 +199,7 @@ class Question(Told):
     answers: list[Said] = Field(description="What was said so far.")
     comments: list[Comment] = Field(description="What was said without deciding.")
     happened: list[Happened] = Field(description="What happened to it so far, in order.")
-    coming: list[Coming] = Field(description="What its ladder will do while nobody answers.")
+    coming: list[NextRung] = Field(description="What its ladder will do while nobody answers.")
     standing: Item | None = Field(description="How the person stands to it; null when it is over.")
 
 
@@ -210,7 +210,9 @@ class OfRun(Told):
 
 
 @ROUTES.get(
-    "/questions", permission="question.view", response_model=Questions, summary="List what waits for people"
+    "/questions",
+    permission="question.view",
+    operation_id="list_questions",
 )
 def list_questions(
     call: Asked,
@@ -232,7 +234,9 @@ def list_questions(
 
 
 @ROUTES.get(
-    "/runs/{run}/questions", permission="question.view", response_model=OfRun, summary="List what a run asks"
+    "/runs/{run}/questions",
+    permission="question.view",
+    operation_id="list_run_questions",
 )
 def list_questions_of_run(call: Asked, run: str) -> OfRun:
     """List what a run asks now, with how whoever asks stands to it."""
@@ -246,8 +250,7 @@ def list_questions_of_run(call: Asked, run: str) -> OfRun:
 @ROUTES.get(
     "/runs/{run}/questions/{path:path}",
     permission="question.view",
-    response_model=Question,
-    summary="Look at one question",
+    operation_id="show_question",
 )
 def get_question(call: Asked, run: str, path: str) -> Question:
     """Look at a question, open or over: its text, its evidence with the digest that an answer is bound to, its form, its ladder."""

@@ -41,7 +41,7 @@ class Sessions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[Session]
+    items: list[Session] = Field(description="The sessions, the newest first.")
 
 
 @ROUTES.get("", permission=SIGNED_IN, response_model=Sessions, operation_id="list_sessions")

@@ -48,7 +48,7 @@ class Tokens(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[Token]
+    items: list[Token] = Field(description="The tokens, the newest first.")
 
 
 class NewToken(BaseModel):

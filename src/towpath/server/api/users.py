@@ -53,7 +53,7 @@ class Users(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[User]
+    items: list[User] = Field(description="The users, by name.")
 
 
 class NewUser(BaseModel):
@@ -97,7 +97,7 @@ class IdentityActs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[IdentityAct]
+    items: list[IdentityAct] = Field(description="What was done, the newest first.")
     next: int | None = Field(description="`before` of the next page; null where this is the last.")
 
 
