@@ -119,10 +119,14 @@ def _started(event: events.RunAccepted) -> _Said:
     return {"by": event.started_by, "did": "started"}
 
 
+def did_of(decision: str) -> str:
+    """What somebody did who gave this answer, in one word."""
+    return _ANSWERS.get(decision, decision)
+
+
 def _answered(event: events.AnswerGiven) -> _Said:
     answer = event.answer
-    did = _ANSWERS.get(answer.decision, answer.decision)
-    return {"by": answer.by, "did": did, "text": answer.comment, "via": answer.via}
+    return {"by": answer.by, "did": did_of(answer.decision), "text": answer.comment, "via": answer.via}
 
 
 def _stopped(event: events.StopRequested) -> _Said:

@@ -22,7 +22,9 @@ from towpath.triggers.payloads.sources import source_of_kind
 from towpath.triggers.receiving import Received, receive
 
 
-def handed_in(body: bytes, *, source: str, headers: Mapping[str, str], at: Micros) -> Received:
+def handed_in(
+    body: bytes, *, source: str, headers: Mapping[str, str], at: Micros, delivery: str = ""
+) -> Received:
     """A payload as if it had been delivered; raises NotFound, Refused, Malformed or LimitExceeded.
 
     Args:
@@ -30,6 +32,7 @@ def handed_in(body: bytes, *, source: str, headers: Mapping[str, str], at: Micro
         source: who sends it: `github`, or `webhook/deploy` for the path of a webhook.
         headers: with small letters.
         at: now.
+        delivery: an id for what has none of its own; a new one where it is empty.
 
     """
     name, slash, path = source.partition("/")
@@ -41,8 +44,8 @@ def handed_in(body: bytes, *, source: str, headers: Mapping[str, str], at: Micro
     if name == "webhook" and not slash:
         raise Refused("a webhook has a path", help="say --source webhook/deploy for the path /deploy")
     where = f"/{path}" if slash else ""
-    delivery = f"by-hand-{uuid.uuid4().hex}"
-    return receive(source_named(name), headers, body, at=at, path=where, delivery=delivery)
+    known_by = delivery or f"by-hand-{uuid.uuid4().hex}"
+    return receive(source_named(name), headers, body, at=at, path=where, delivery=known_by)
 
 
 def tried_out(

@@ -9,6 +9,11 @@ import pytest
 from asked_support import asking, ended
 from server_support import TestServer, server_in, write_project
 
+from towpath.policy.access import Actor
+from towpath.server.api import answering
+from towpath.server.call import Call, Visitor
+from towpath.server.once import Once
+
 GATE = """
 name: gate
 steps:
@@ -219,3 +224,27 @@ async def test_a_task_is_done_and_nothing_is_asked_elsewhere(folder: Path) -> No
     assert done[0] == 200
     assert nowhere[0] == 404
     assert [one.status_code for one in missing] == [404, 404]
+
+
+async def test_an_answer_whose_reply_was_lost_is_found_and_not_given_twice(folder: Path) -> None:
+    """A request with a key that broke off after it was done is answered with what it did; one that did nothing is done."""
+    async with server_in(folder) as server:
+        await asking(server, "twice")
+        app = server.app
+        visitor = Visitor(
+            actor=Actor(name="user:ben", principals=frozenset({"group:operators", "user:ben"})), way="token"
+        )
+        call = Call(parts=server.parts, visitor=visitor)
+        lost = Once(id="a", since=app.now(), is_again=True)
+        digest = (await get(server, "/runs/1/questions/go", "ben"))["digest"]
+        said = answering.Answer(decision="approve", digest=digest)
+        done = await answering.answer(call, "1", "go", said, lost)
+        again = await answering.answer(call, "1", "go", said, lost)
+        remark = answering.Remark(text="looks good")
+        for _ in range(2):
+            await answering.comment(call, "1", "go", remark, lost)
+        seen = await get(server, "/runs/1/questions/go", "ben")
+
+    assert done.outcome == "approved by ben: 1 of 2; 1 more needed, from: cy"
+    assert (again.outcome, again.is_open) == ("ben: approved", True)
+    assert (len(seen["answers"]), len(seen["comments"])) == (1, 1)

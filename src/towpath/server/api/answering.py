@@ -17,10 +17,12 @@ from towpath.core.run import Question
 from towpath.core.stimuli import AnyStimulus
 from towpath.definition.inputs import InputsInvalid, complete_inputs
 from towpath.errors import Refused
+from towpath.observe import audit
 from towpath.server import asking
 from towpath.server.api import finding
 from towpath.server.api.told import Asking, Json, Told
 from towpath.server.call import Asked, Call
+from towpath.server.once import Once, OnceOnly
 from towpath.server.routing import Routes
 
 ROUTES = Routes(prefix="/api/v1/runs/{run}/questions", tag="questions")
@@ -79,11 +81,11 @@ class Spoken(Told):
     is_open: bool = Field(description="Whether the question still waits.")
 
 
-@ROUTES.post(
-    "/{path:path}/answer", permission="question.answer", response_model=Spoken, summary="Answer a question"
-)
-async def answer(call: Asked, run: str, path: str, body: Answer) -> Spoken:
+@ROUTES.post("/{path:path}/answer", permission="question.answer", operation_id="answer_question")
+async def answer(call: Asked, run: str, path: str, body: Answer, once: OnceOnly = None) -> Spoken:
     """Answer a question: approve, reject, send back, done, failed, retry, skip, … — one of its choices."""
+    if (before := await _said_before(call, run, path, once, did=audit.did_of(body.decision))) is not None:
+        return before
     asked = await _find(call, run, path, says=body.decision)
     said = stimuli.Answered(
         at=call.app.now(),
@@ -100,41 +102,32 @@ async def answer(call: Asked, run: str, path: str, body: Answer) -> Spoken:
     return await _spoken(call, asked, outcome)
 
 
-@ROUTES.post(
-    "/{path:path}/claim",
-    permission="question.answer",
-    response_model=Spoken,
-    summary="Take care of a question",
-)
-async def claim(call: Asked, run: str, path: str, body: Claim) -> Spoken:
+@ROUTES.post("/{path:path}/claim", permission="question.answer", operation_id="claim_question")
+async def claim(call: Asked, run: str, path: str, body: Claim, once: OnceOnly = None) -> Spoken:
     """Say that you take care of a question; the others see it, and leave it to you until you give it back."""
+    if (before := await _said_before(call, run, path, once, did="claimed")) is not None:
+        return before
     asked = await _find(call, run, path, says="take_over" if body.force else "claim")
     told = stimuli.Claimed(at=call.app.now(), path=asked.node.path, by=call.by, force=body.force)
     await _tell(call, asked, told)
     return await _spoken(call, asked, f"{_me(call)} takes care of it")
 
 
-@ROUTES.post(
-    "/{path:path}/release",
-    permission="question.answer",
-    response_model=Spoken,
-    summary="Give a question back",
-)
-async def release(call: Asked, run: str, path: str) -> Spoken:
+@ROUTES.post("/{path:path}/release", permission="question.answer", operation_id="release_question")
+async def release(call: Asked, run: str, path: str, once: OnceOnly = None) -> Spoken:
     """Give a question that you have claimed back to the others."""
+    if (before := await _said_before(call, run, path, once, did="gave the claim back")) is not None:
+        return before
     asked = await _find(call, run, path, says="release")
     await _tell(call, asked, stimuli.Released(at=call.app.now(), path=asked.node.path, by=call.by))
     return await _spoken(call, asked, f"{_me(call)} has given it back to the others")
 
 
-@ROUTES.post(
-    "/{path:path}/hand_over",
-    permission="question.answer",
-    response_model=Spoken,
-    summary="Hand a question over",
-)
-async def hand_over(call: Asked, run: str, path: str, body: HandOver) -> Spoken:
+@ROUTES.post("/{path:path}/hand_over", permission="question.answer", operation_id="hand_over_question")
+async def hand_over(call: Asked, run: str, path: str, body: HandOver, once: OnceOnly = None) -> Spoken:
     """Let somebody else answer as well. Those who were asked may still answer; four eyes go on to count."""
+    if (before := await _said_before(call, run, path, once, did="handed over")) is not None:
+        return before
     asked = await _find(call, run, path, says="hand_over")
     heir = await run_in_threadpool(asking.principal, call.app, body.to)
     told = stimuli.HandedOver(
@@ -144,36 +137,28 @@ async def hand_over(call: Asked, run: str, path: str, body: HandOver) -> Spoken:
     return await _spoken(call, asked, f"{heir} may answer it, too")
 
 
-@ROUTES.post(
-    "/{path:path}/comment",
-    permission="question.answer",
-    response_model=Spoken,
-    summary="Comment on a question",
-)
-async def comment(call: Asked, run: str, path: str, body: Remark) -> Spoken:
+@ROUTES.post("/{path:path}/comment", permission="question.answer", operation_id="comment_question")
+async def comment(call: Asked, run: str, path: str, body: Remark, once: OnceOnly = None) -> Spoken:
     """Say something about a question without deciding it. Everybody who looks at it sees it."""
+    if (before := await _said_before(call, run, path, once, did="commented")) is not None:
+        return before
     asked = await _find(call, run, path, says="comment")
     told = stimuli.Commented(at=call.app.now(), path=asked.node.path, by=call.by, text=body.text)
     await _tell(call, asked, told)
     return await _spoken(call, asked, f"{_me(call)} has said something")
 
 
-@ROUTES.post(
-    "/{path:path}/withdraw",
-    permission="question.answer",
-    response_model=Spoken,
-    summary="Take an answer back",
-)
-async def withdraw(call: Asked, run: str, path: str) -> Spoken:
+@ROUTES.post("/{path:path}/withdraw", permission="question.answer", operation_id="withdraw_answer")
+async def withdraw(call: Asked, run: str, path: str, once: OnceOnly = None) -> Spoken:
     """Take your answer back, as long as the question is not decided. You may then give another one."""
+    if (before := await _said_before(call, run, path, once, did="took the answer back")) is not None:
+        return before
     asked = await _find(call, run, path, says="withdraw")
     await _tell(call, asked, stimuli.Withdrawn(at=call.app.now(), path=asked.node.path, by=call.by))
     return await _spoken(call, asked, f"{_me(call)} has taken the answer back")
 
 
-@ROUTES.post(
-    "/{path:path}/remind", permission="question.remind", response_model=Spoken, summary="Remind people"
-)
+@ROUTES.post("/{path:path}/remind", permission="question.remind", operation_id="remind_question")
 async def remind(call: Asked, run: str, path: str) -> Spoken:
     """Tell those who are asked once more, now. It counts as the next reminder, so nobody is told twice in a row."""
     asked = await _find(call, run, path, says="remind", permission="question.remind")
@@ -217,6 +202,23 @@ async def _find(
         return asking.find(call.app, str(row.number), path, says=says, actor=call.by)
 
     return await run_in_threadpool(find)
+
+
+async def _said_before(call: Call, run: str, path: str, once: Once | None, *, did: str) -> Spoken | None:
+    """What a request with a key did that broke off before its answer: the journal shows it. None where it did nothing yet."""
+    if once is None or not once.is_again:
+        return None
+
+    def look() -> Spoken | None:
+        row = finding.find_run(call, run, "question.answer")
+        mine = (act for act in audit.acts(call.app.reader.events(row.number)) if act.by == call.by)
+        if not any((act.path, act.did) == (path, did) and act.at >= once.since for act in mine):
+            return None
+        node = finding.state_of(call, row).nodes.get(path)
+        is_open = node is not None and node.status == "asking"
+        return Spoken(run_number=row.number, path=path, outcome=f"{_me(call)}: {did}", is_open=is_open)
+
+    return await run_in_threadpool(look)
 
 
 async def _tell(call: Call, asked: asking.Asked, stimulus: AnyStimulus) -> None:

@@ -22,6 +22,7 @@ from towpath.policy.access import Target
 from towpath.server.api import catalogue
 from towpath.server.api.told import NUMBER_MAX, PAGE_MAX, Asking, Json, Moment, Told, moment_of
 from towpath.server.call import Asked, Call, Forbidden, target_of
+from towpath.server.once import Once, OnceOnly
 from towpath.server.routing import Routes
 from towpath.server.shapes import events as shapes
 from towpath.store.contract import PAGE_ROWS_MAX, EventFilter, EventId, EventRow, EventState, Reaction
@@ -216,10 +217,10 @@ def show_event(call: Asked, event: Which) -> EventDetail:
 
 
 @ROUTES.post("/events", permission="event.add", operation_id="add_event", status_code=202)
-async def add_event(call: Asked, body: HandedIn) -> Kept:
+async def add_event(call: Asked, body: HandedIn, once: OnceOnly = None) -> Kept:
     """Hand in an event as if it had been delivered. No signature is asked for; handed in twice, it starts nothing twice."""
     call.allow("event.add")
-    receipt = await run_in_threadpool(keep, call, body)
+    receipt = await run_in_threadpool(keep, call, body, once)
     call.parts.pulse.wake("events")
     return Kept(event=receipt.event, existing=receipt.existing, title=receipt.title)
 
@@ -254,10 +255,14 @@ def test_trigger(call: Asked, workflow: catalogue.WorkflowName, body: Trial) -> 
     return Tried.model_validate(shapes.trial_object(received, verdicts))
 
 
-def keep(call: Call, body: HandedIn) -> Receipt:
+def keep(call: Call, body: HandedIn, once: Once | None = None) -> Receipt:
     """Keeps an event that a person hands in, with who did; it is durable when this returns."""
     received = by_hand.handed_in(
-        body.as_bytes(), source=body.source, headers=lowered(body.headers), at=call.app.now()
+        body.as_bytes(),
+        source=body.source,
+        headers=lowered(body.headers),
+        at=call.app.now(),
+        delivery="" if once is None else f"by-hand-{once.id}",
     )
     event = dataclasses.replace(received.event, headers={**received.event.headers, HANDED_IN_BY: call.by})
     return call.app.inbox.keep(Received(event=event, reading=received.reading))
