@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from towpath.errors import OperatorError
 from towpath.policy import access
 from towpath.server.call import Asked, Call, Forbidden
 from towpath.server.identity import accounts, tokens
@@ -78,6 +79,22 @@ class NewToken(BaseModel):
         le=tokens.TOKEN_SECONDS_MAX / tokens.DAY_SECONDS,
         description="For how many days it is valid.",
     )
+
+    @field_validator("scope")
+    @classmethod
+    def _is_known(cls, scope: list[str]) -> list[str]:
+        try:
+            tokens.check_scope(tuple(scope))
+        except OperatorError as error:
+            raise ValueError(f"{error.message}: {error.help}") from None
+        return scope
+
+    @field_validator("name")
+    @classmethod
+    def _is_shown(cls, name: str) -> str:
+        if not name.isprintable() or not name.strip():
+            raise ValueError("has to be plain text that says what the token is for")
+        return name
 
 
 @ROUTES.get("", permission=SIGNED_IN, response_model=Tokens, operation_id="list_tokens")
