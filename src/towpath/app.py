@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from towpath.steps.contract import Action, Egress, HttpRequest, HttpResponse
     from towpath.steps.secrets import SealedSecrets, SecretChain, SecretProvider
     from towpath.store.artifacts import Artifacts
-    from towpath.store.logs import Logs
+    from towpath.store.logs import LogReader, Logs
     from towpath.store.reader import SqliteReader
     from towpath.store.sqlite import SqliteStore
     from towpath.store.versions import Standing
@@ -90,6 +90,9 @@ GIT_SECONDS = 10.0
 
 class App:
     """A project with its data folder, ready to be used by the command line or the server."""
+
+    serves_elsewhere = False
+    """Whether the data lie with a server, and its engine drives the runs that are followed here."""
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self.settings = settings
@@ -207,6 +210,14 @@ class App:
         from towpath.store.logs import Logs
 
         return Logs(self.folder.logs)
+
+    def log_reader(
+        self, number: RunNumber, *, step: str | None = None, attempt: int | None = None
+    ) -> LogReader:
+        """What a run's steps print: everything, or a step with all that is inside of it."""
+        from towpath.store.logs import LogReader
+
+        return LogReader(self.logs.folder_of(number), step=step, attempt=attempt)
 
     @functools.cached_property
     def artifacts(self) -> Artifacts:
@@ -422,7 +433,7 @@ class App:
         from towpath.editions import trying
         from towpath.editions.keeper import seen_of
 
-        if self.keeper is not None or not self._is_of_project(loaded):
+        if self.keeper is not None or self.serves_elsewhere or not self._is_of_project(loaded):
             return
         versions, name = self.store.versions, loaded.workflow.name
         standing = versions.standing(name)

@@ -36,6 +36,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Serve",
         _entries(
             up="Serve the project: pages, an API, and everything that starts runs",
+            doctor="Look whether everything is there that the project needs",
         ),
     ),
     (
@@ -55,6 +56,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             logs="Show what steps printed",
             graph="Draw a workflow or a run",
             artifacts="List or fetch the files that a run kept",
+            versions="The versions of workflows: which one runs take, what changed, why one does not load",
             audit="Who did what, and the proof that nobody changed the record",
         ),
     ),
@@ -95,6 +97,8 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Keep",
         _entries(
+            login="Keep a token for a server, to use it from here",
+            logout="Forget a token",
             users="Who may come in, what they may do and why, links to sign in with",
             tokens="Tokens for programs: make, list, revoke",
             secrets="Keep secrets in the encrypted store",
@@ -125,6 +129,7 @@ ENTRIES: dict[str, Entry] = {entry.name: entry for _, entries in SECTIONS for en
 OPTIONS: tuple[tuple[str, str], ...] = (
     ("--project DIR", "The project's folder; the nearest one upwards with a towpath.yaml"),
     ("--data DIR", "The data folder; .towpath in the project's folder (TOW_DATA)"),
+    ("--server URL", "A server to use instead of a data folder (TOW_SERVER, TOW_TOKEN); see tow login"),
     ("--help", "Show this text, or that of a command: tow run --help"),
 )
 """The options that stand before a command."""

@@ -99,7 +99,10 @@ def command(  # noqa: PLR0913 - the options of the command
     app = session.app(parameters.start_of(workflow))
     loaded = app.find(workflow)
     actor = session.actor(by)
-    request = app.request(loaded, given, started_by=actor, break_glass=break_glass)
+    is_file = Path(workflow).is_file()
+    if not is_file and not dry_run:
+        app.note_version(loaded)
+    request = app.request(loaded, given, started_by=actor, break_glass=break_glass, is_file=is_file)
     if dry_run:
         from towpath.cli import rehearsing
 

@@ -149,6 +149,11 @@ class Keeper:
         with self._lock:
             return self._look()
 
+    def look_again(self) -> bool:
+        """Takes what somebody decided about versions, and asks nobody else."""
+        with self._lock:
+            return self._found is not None and self._publish()
+
     def find_commits(self) -> frozenset[str]:
         """The commits of which starts may still take a version."""
         standing = (one.current for one in self._standing.values())

@@ -42,6 +42,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "secret.set": "keep and remove secrets of the encrypted store",
     "token.manage": "make and revoke tokens of others",
     "user.manage": "make and disable users, make login links, end the sessions of others",
+    "workflow.release": "promote a version that is being tried, or send it back",
     "workflow.view": "see workflows and their versions",
 }
 """Every permission, and what it lets somebody do."""
@@ -60,7 +61,7 @@ _RUNS: Final = ("run.cancel", "run.retry", "run.rollback", "run.signal", "run.sk
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "viewer": _VIEWS,
     "operator": ("*.view", *_RUNS, "question.*", "event.*"),
-    "author": ("*.view", "run.*", "question.*", "event.*"),
+    "author": ("*.view", "run.*", "question.*", "event.*", "workflow.*"),
     "admin": ("*",),
 }
 """The roles that every project has. An operator does not break the glass; an author does; an admin does everything."""
