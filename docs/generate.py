@@ -779,6 +779,54 @@ def option(known: click.Option, context: click.Context) -> tuple[str, str, str, 
     return names, value if takes_value else "", shown, known.help or ""
 
 
+# --- who may do what ---
+
+
+def permissions() -> Iterator[str]:
+    """The page of permissions: which roles have each, and which routes ask for it."""
+    from towpath.policy import access
+    from towpath.server import making, routing
+
+    declared = [one for routes in making.all_routes() for one in routes.declared]
+    asked: dict[str, list[str]] = {}
+    for one in declared:
+        asked.setdefault(one.permission, []).append(f"`{one.name}`{' (page)' if one.is_page else ''}")
+    yield "# Permissions"
+    yield (
+        "Whoever wants to do something over HTTP, on a page or with a program, needs the permission of that route. `access: grants:` in "
+        "`towpath.yaml` gives people roles, and a role is a list of permissions; what is not granted is denied. A grant may be limited to "
+        "workflows and environments; a token may do less than its owner, never more. The same table is asked for every request, and a test "
+        "asks every route as nobody, as each role, and with tokens that have ended."
+    )
+    yield "## Roles that every project has {#roles}"
+    rows = [
+        (
+            f"[`{name}`](#{name.replace('.', '-').replace('_', '-')})",
+            *("✓" if access.covers(patterns, name) else "" for patterns in access.BUILT_IN.values()),
+            meaning,
+        )
+        for name, meaning in access.PERMISSIONS.items()
+    ]
+    yield table(("permission", *access.BUILT_IN, "lets somebody"), rows)
+    yield "A project adds roles of its own under [`access: roles:`](project.md)."
+    yield "## What each permission is asked for {#routes}"
+    for name, meaning in access.PERMISSIONS.items():
+        yield f"### `{name}` {{#{name.replace('.', '-').replace('_', '-')}}}"
+        yield f"To {meaning}."
+        found = asked.get(name)
+        yield (
+            "\n".join(f"- {route}" for route in sorted(found))
+            if found
+            else ("Asked for inside of other routes, where it comes to that.")
+        )
+    yield "## Whoever is signed in {#signed-in}"
+    yield "These are about oneself, or ask for what they need when it is known; whoever is known may use them."
+    yield "\n".join(f"- {route}" for route in sorted(asked.get(routing.SIGNED_IN, ())))
+    yield "## Anybody at all {#public}"
+    yield "Nothing else answers somebody whom nobody knows. The server does not start with a route that is public and not on this list."
+    yield table(("route", "why"), [(f"`{name}`", why) for name, why in routing.PUBLIC_ROUTES.items()])
+
+
 # --- the API ---
 
 
@@ -862,6 +910,7 @@ PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "tests.md": tests,
     "triggers.md": triggers,
     "cli.md": cli,
+    "permissions.md": permissions,
     "errors.md": errors,
     "events.md": events,
 }
