@@ -136,9 +136,15 @@ def _around(call: Call | None) -> dict[str, Any]:
     return {
         "sections": tuple(one for one in SECTIONS if not one.permission or call.may_at_all(one.permission)),
         "me": call.by,
-        "project": call.app.settings.project.name,
+        "project": _name_of_project(call),
         "waiting_for_me": waiting_for_me(call),
     }
+
+
+def _name_of_project(call: Call) -> str:
+    """What people call the project, as its file says; else its folder."""
+    file = call.app.project_file()
+    return file.title or file.name or call.app.settings.project.name
 
 
 def waiting_for_me(call: Call) -> str:
