@@ -224,7 +224,7 @@ class Directory:
         the person who owns it, and for everybody who made a token of it.
         """
         if actor.startswith(SERVICE):
-            return self._behind(actor, NESTING_MAX) or frozenset({actor})
+            return self._behind(actor) or frozenset({actor})
         name = actor.strip().removeprefix("user:")
         if name in self.file.people.users:
             return frozenset({name})
@@ -233,17 +233,22 @@ class Directory:
         alike = frozenset(user for user in self.file.people.users if user.casefold() == address)
         return self.emails.get(address) or alike or frozenset({mail[1] if mail else name})
 
-    def _behind(self, service: str, depth: int) -> frozenset[str]:
-        """The users who may act as a service account."""
-        account = self.file.access.service_accounts.get(service.removeprefix(SERVICE))
-        found = {*(() if account is None else (account.owner,)), *self.makers(service)}
-        return frozenset().union(
-            *(
-                self._behind(one, depth - 1) if one.startswith(SERVICE) else self.names_of(one)
-                for one in found - {service}
-                if depth > 0
-            )
-        )
+    def _behind(self, service: str) -> frozenset[str]:
+        """The users who may act as a service account, through other accounts too."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        due = [service]
+        while due:
+            actor = due.pop()
+            if actor in seen:
+                continue
+            seen.add(actor)
+            if actor.startswith(SERVICE):
+                account = self.file.access.service_accounts.get(actor.removeprefix(SERVICE))
+                due.extend((*(() if account is None else (account.owner,)), *self.makers(actor)))
+            else:
+                found |= self.names_of(actor)
+        return frozenset(found)
 
     def are_one(self, actor: str, other: str) -> bool:
         """Whether two actors are, or may well be, the same person: four eyes rather doubt than trust.
