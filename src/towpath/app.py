@@ -455,7 +455,10 @@ class App:
         if self._heard is None or self._heard[0] is not edition:
             found: dict[str, loader.Loaded | Broken] = {
                 one.name: Broken(
-                    name=one.name, why=one.problems[0].message if one.problems else "", text=one.text
+                    name=one.name,
+                    why=next((problem.message for problem in one.problems), ""),
+                    text=one.text,
+                    path=one.path,
                 )
                 for one in edition.broken
             }
@@ -465,6 +468,10 @@ class App:
 
     def editor_of(self, path: Path) -> str:
         """Who last edited a workflow: its last commit's author, or who is at the keyboard where it is not committed."""
+        edition = self.edition
+        if edition is not None:
+            known = (one.edited_by for one in edition.workflows.values() if one.loaded.path == str(path))
+            return next(known, "")
         here = f"user:{self.settings.user}"
         if not path.is_file():
             return ""
@@ -885,7 +892,7 @@ def _in_edition(edition: Edition, name: str) -> loader.Loaded:
     if ready is not None:
         return ready.loaded
     for one in edition.broken:
-        if one.name == name:
+        if name in (one.name, one.path):
             raise DefinitionProblems(one.problems)
     raise NotFound(f"there is no workflow {name!r}", help=_names(edition.workflows))
 

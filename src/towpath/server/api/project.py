@@ -26,7 +26,7 @@ class Project(Told):
     title: str | None = Field(description="What people are shown.")
     workflows: int = Field(description="How many workflow files it has.")
     is_good: bool = Field(
-        description="Whether towpath.yaml loads; where it does not, what it said before holds."
+        description="Whether towpath.yaml and all workflows load; what does not, is as it was before."
     )
     problems: list[FoundProblem] = Field(
         description="What is wrong with it; for whoever may see people and environments."
@@ -53,6 +53,9 @@ def show_project(call: Asked) -> Project:
 
 
 def _problems(call: Call) -> list[FoundProblem]:
+    if call.app.keeper is not None:
+        found = call.app.keeper.state.problems
+        return [FoundProblem.model_validate(problem_object(one)) for one in found]
     path = call.app.settings.project / PROJECT_FILE
     if not path.is_file():
         return []

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
 from pydantic import Field
@@ -97,6 +97,20 @@ class FoundProblem(Told):
     shown: str = Field(description="The same with the line and a caret below it.")
 
 
+class NewerVersion(Told):
+    """A newer version of a workflow than the one that runs take."""
+
+    digest: str = Field(description="Names it.")
+    state: Literal["canary", "aborted", "broken"] = Field(
+        description="It is tried by some runs, was sent back because of how they did, or does not load."
+    )
+    since: str = Field(description="Since when.")
+    author: str = Field(description="Who edited it last.")
+    commit: str | None = Field(description="The Git commit; null in a plain folder.")
+    because: str = Field(description="Why it was sent back.")
+    problems: list[FoundProblem] = Field(description="Why it does not load.")
+
+
 class WorkflowDetail(Workflow):
     """One workflow in full."""
 
@@ -108,6 +122,9 @@ class WorkflowDetail(Workflow):
     inputs_schema: dict[str, Json] = Field(description="The same as JSON Schema.")
     on: list[TriggerEntry] = Field(description="What starts it.")
     problems: list[FoundProblem] = Field(description="What is wrong with it; warnings too.")
+    newer: NewerVersion | None = Field(
+        description="A newer version that runs do not take, or not all of them; null where this is the newest."
+    )
 
 
 class Text(Asking):
@@ -160,6 +177,7 @@ def show_workflow(call: Asked, workflow: catalogue.WorkflowName) -> WorkflowDeta
         "inputs_schema": shapes.inputs_schema({}),
         "on": [],
         "problems": _problems(call, one),
+        "newer": _newer(call, workflow, one),
     }
     if isinstance(one, Loaded):
         inputs = one.workflow.inputs
@@ -223,6 +241,8 @@ def problem_object(problem: Problem) -> dict[str, Any]:
 
 def shown_path(call: Call, path: Path) -> str:
     """A file as it is called inside of the project: where the project lies is nobody's business."""
+    if not path.is_absolute() and call.app.edition is not None:
+        return path.as_posix()
     for folder in (call.app.settings.project, call.app.project.folder):
         try:
             return str(path.resolve().relative_to(folder.resolve()))
@@ -241,6 +261,21 @@ def _problems(call: Call, one: Loaded | Broken) -> list[dict[str, Any]]:
     else:
         found = catalogue.check(call, one.text, path).problems
     return [problem_object(dataclasses.replace(problem, path=path)) for problem in found]
+
+
+def _newer(call: Call, name: str, one: Loaded | Broken) -> NewerVersion | None:
+    row = call.app.reader.versions.standing(name).next
+    if row is None or isinstance(one, Broken):
+        return None
+    return NewerVersion(
+        digest=row.digest,
+        state=row.state,  # type: ignore[arg-type] # what is not current is one of the three
+        since=stamp(row.since),
+        author=row.author,
+        commit=row.commit or None,
+        because=row.because,
+        problems=[FoundProblem.model_validate(problem_object(problem)) for problem in row.problems],
+    )
 
 
 def _fits(name: str, one: Loaded | Broken, q: str, kind: str | None) -> bool:
