@@ -2,26 +2,22 @@
 
 The page itself, `GET /login`, is one of `web`: it shows a form with a hidden `link` (from the address) or with a field `token`, and `next`.
 Where something does not open the door, a browser gets that page again: `app.state.login_page(request, problem, next)` makes it.
-
-A cookie that is `SameSite=Strict` does not come along when another site has sent the browser here, redirects included. So who comes back
-from the provider gets a page that goes on by itself: what it asks for then comes from us.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import Form, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from towpath.errors import LimitExceeded, RemoteError
 from towpath.server import problems
 from towpath.server.call import Asked, Forbidden, Unauthenticated
 from towpath.server.guarding import SESSION_COOKIE, is_ours
-from towpath.server.identity import signing_in
+from towpath.server.identity import coming_back, signing_in
 from towpath.server.identity.codes import CODE_CHARS_MAX
 from towpath.server.identity.door import Door, door_of, not_vouched
 from towpath.server.identity.oidc.carried import CARRIED_SECONDS, COOKIE, COOKIE_PATH, Carried
@@ -102,7 +98,7 @@ async def from_provider(request: Request, state: str = "") -> Response:
             door.attempts.failed(_address_of(request))
         answer = _again(request, refused, next_path)
     else:
-        answer = going_on(next_path)
+        answer = coming_back.going_on(next_path)
         _keep(answer, request, session)
     answer.delete_cookie(COOKIE, path=COOKIE_PATH, secure=_is_secure(request), httponly=True, samesite="lax")
     return answer
@@ -119,16 +115,6 @@ async def _let_in(door: Door, request: Request, begun: Carried) -> NewSession:
         return await run_in_threadpool(door.let_in, claims, agent=_agent_of(request))
     except RemoteError as refused:
         raise not_vouched(refused) from None
-
-
-def going_on(path: str) -> HTMLResponse:
-    """A page that goes on to a path of ours by itself, so that the browser's cookie comes along."""
-    there = html.escape(signing_in.safe_next(path), quote=True)
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="refresh" content="0;url={there}"><title>Signed in</title></head>'
-        f'<body><p>You are signed in. <a href="{there}">Go on</a></p></body></html>'
-    )
 
 
 def _again(request: Request, error: Exception, next_path: str) -> Response:

@@ -26,6 +26,7 @@ from towpath.observe import words
 from towpath.people import inbox
 from towpath.server.api import questions
 from towpath.server.call import Call
+from towpath.server.identity import coming_back
 from towpath.server.problems import Problem
 from towpath.server.shapes.moments import stamp
 from towpath.server.web import icons, states, static
@@ -117,6 +118,8 @@ def error_page(request: Request, problem: Problem) -> Response:
     call: Call | None = getattr(request.state, "call", None)
     if problem.status == _UNAUTHENTICATED:
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        if coming_back.was_sent_here(request):
+            return coming_back.going_on(wanted)
         return see_other("/login", next=wanted if request.method == "GET" and wanted != "/" else "")
     return page(call, "error.html", title=problem.title, status=problem.status, problem=problem)
 
