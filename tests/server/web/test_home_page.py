@@ -134,7 +134,7 @@ PAGES = (
     "/", "/workflows", "/workflows/hostile", "/workflows/hostile/start", "/runs", "/runs?q=<b id=pwned>", "/runs/1",
     "/runs/1?view=timeline", "/runs/1?view=logs", "/runs/1?view=logs&q=<img", "/runs/1?view=values", "/runs/1?view=files",
     "/runs/1?view=history", "/runs/1?step=talk", "/runs/1?step=each_of", "/runs/1?step=gate", "/runs/1?at=3",
-    "/runs/1/log_lines", "/runs/1/do/signal?name=\"><b id=pwned>", "/runs/2?view=history", "/runs/2",
+    "/runs/1/log_lines", '/runs/1/do/signal?name="><b id=pwned>', "/runs/2?view=history", "/runs/2",
 )  # fmt: skip
 LOST = ("/runs/1?step=<b id=pwned>", "/workflows/<b id=pwned>", "/nowhere/<b id=pwned>", "/runs/<b id=pwned>")
 
@@ -144,7 +144,7 @@ def bad_parts(page: Page) -> list[str]:
     found = [
         tag
         for tag, attributes in page.tags
-        if "pwned" in attributes.values() or tag in ("img", "b") and "src" not in attributes
+        if "pwned" in attributes.values() or tag == "b"
     ]
     found += [
         f"{tag} {name}" for tag, attributes in page.tags for name in attributes if name.startswith("on")

@@ -4,6 +4,7 @@
 (() => {
   const SECOND = 1000;
   const REFRESH_MILLISECONDS = 600; // not more often than that, however much happens
+  const TICK_SECONDS = 10;
   const byId = (id) => document.getElementById(id);
 
   // --- times: "3m ago" goes on ------------------------------------------------------------------------
@@ -29,17 +30,25 @@
 
   // `<body data-stream="/api/v1/…">` is what is followed. When something came, `towpath:changed` is sent to the body; a page has
   // `<div hx-get="…" hx-trigger="towpath:changed from:body" hx-swap="none" hx-select-oob="#one,#other">` and is told anew in parts.
+  // What takes long to be told is told less often.
   let waiting = 0;
-  let last = 0;
+  let asked = 0;
+  let pause = REFRESH_MILLISECONDS;
+  let missed = false;
+  const isPast = () => new URLSearchParams(location.search).has("at");
   const changed = () => {
-    if (waiting || document.hidden) { missed = missed || document.hidden; return; }
+    if (isPast()) return;
+    if (document.hidden) { missed = true; return; }
+    if (waiting) return;
     waiting = setTimeout(() => {
       waiting = 0;
-      last = Date.now();
+      asked = Date.now();
       document.body.dispatchEvent(new CustomEvent("towpath:changed"));
-    }, Math.max(50, REFRESH_MILLISECONDS - (Date.now() - last)));
+    }, Math.max(50, pause - (Date.now() - asked)));
   };
-  let missed = false;
+  document.addEventListener("htmx:afterRequest", () => {
+    if (asked) pause = Math.max(REFRESH_MILLISECONDS, 4 * (Date.now() - asked));
+  });
   let stream = null;
   let failures = 0;
   const follow = () => {
@@ -61,6 +70,7 @@
       }
     };
   };
+  setInterval(() => { if (stream && stream.readyState === EventSource.OPEN) changed(); }, TICK_SECONDS * SECOND); // durations go on
   const leave = () => { if (stream) stream.close(); stream = null; };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
