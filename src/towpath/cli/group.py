@@ -58,11 +58,16 @@ class LazyGroup(click.Group):
 )
 @click.option("--project", type=click.Path(path_type=Path), help=commands.OPTIONS[0][1])
 @click.option("--data", type=click.Path(path_type=Path), help=commands.OPTIONS[1][1])
+@click.option("--server", metavar="URL", envvar="TOW_SERVER", help=commands.OPTIONS[2][1])
 @click.version_option(package_name="towpath", prog_name=PROGRAM)
 @click.pass_context
-def root(context: click.Context, *, project: Path | None, data: Path | None) -> None:
+def root(context: click.Context, *, project: Path | None, data: Path | None, server: str | None) -> None:
     """Workflows for hosting and IT operations."""
-    context.obj = Session(project=project, data=data)
+    if server:
+        from towpath.cli.remote.reach import is_remote
+
+        server = server if is_remote(context.invoked_subcommand) else None
+    context.obj = Session(project=project, data=data, server=server or None)
 
 
 def run(words: Sequence[str]) -> int:

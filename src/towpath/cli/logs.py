@@ -48,7 +48,6 @@ def command(  # noqa: PLR0913 - the options of the command
     Secrets are masked before anything is written. Long output keeps its beginning and its end; a line says how much is missing.
     """
     from towpath.server.shapes import logs as shapes
-    from towpath.store.logs import LogReader
 
     app = session.app()
     row, folded = app.run(run)
@@ -59,7 +58,7 @@ def command(  # noqa: PLR0913 - the options of the command
         PATH_CELLS_MAX, max((len(node.path) for node in folded.nodes.values() if node.attempt), default=0)
     )
     printer = _Printer(session.out, form=form, width=width)
-    with LogReader(app.logs.folder_of(row.number), step=step, attempt=attempt) as reader:
+    with app.log_reader(row.number, step=step, attempt=attempt) as reader:
         printer.show(_last(reader.more(), tail))
         while follow and _goes_on(app, row):
             time.sleep(FOLLOW_SECONDS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towpath.cli.views.lines import Screen, screen_of
+from towpath.errors import Refused
 
 if TYPE_CHECKING:
     from towpath.app import App
@@ -21,10 +22,18 @@ class Session:
 
     project: Path | None = None
     data: Path | None = None
+    server: str | None = None
+    """The server to which the commands talk; None where they use a data folder."""
     _app: App | None = field(default=None, repr=False)
 
     def app(self, start: Path | None = None) -> App:
         """The project with its data, plugged together at the first call; *start* is a file that was named."""
+        if self._app is None and self.server is not None:
+            from towpath.cli.remote import servers
+            from towpath.cli.remote.app import RemoteApp
+            from towpath.cli.remote.wire import Wire
+
+            self._app = RemoteApp(Wire(self.server, servers.token_for(self.server)))
         if self._app is None:
             from towpath import app, settings
 
@@ -33,8 +42,16 @@ class Session:
         return self._app
 
     def actor(self, by: str | None = None) -> str:
-        """Who acts: `user:ada`."""
+        """Who acts: `user:ada`. On a server that is whose token it is, and nobody else."""
         name = by or self.app().settings.user
+        if self.server is not None and name not in (
+            known := self.app().settings.user,
+            known.partition(":")[2],
+        ):
+            raise Refused(
+                f"on {self.server} you are {known}",
+                help="who you are there is told by your token: leave --as out, or use another token",
+            )
         return name if ":" in name else f"user:{name}"
 
     @property

@@ -142,7 +142,9 @@ def _end(session: Session, app: App, row: RunRow, run: Run, chronicle: Chronicle
     from towpath.cli.watching.tails import last_words
 
     out = session.out
-    ending = summary.ending_lines(run, out, tail=last_words(app.logs.folder_of(row.number), run))
+    ending = summary.ending_lines(
+        run, out, tail=last_words(functools.partial(app.log_reader, row.number), run)
+    )
     waiting: tuple[Line, ...] = ()
     if not run.has_ended:
         opens_at = functools.partial(app.desk.window_opens_at, now=app.now())

@@ -70,6 +70,13 @@ class Step:
     facts: tuple[AnyEvent, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Something that whoever watches a run is told, and that is no fact of it."""
+
+    text: str
+
+
 LadderKind = Literal["reminder", "rung", "expiry"]
 
 

@@ -20,15 +20,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias
+from typing import Literal, NewType, Protocol, TypeAlias
 
 import msgspec
 
-from towpath.core.run import Answer, Question
+from towpath.core.run import Answer, Question, RunId
 from towpath.errors import Refused
-
-if TYPE_CHECKING:
-    from towpath.core.run import RunId
 
 RunNumber = NewType("RunNumber", int)
 """What people type; given by the store, rising, never used twice. Machines use the RunId."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from towpath.cli.watching.terminal import Keyboard, quiet_keyboard
 from towpath.cli.watching.views import JsonView, LiveView, PlainView, View
 from towpath.core import events, stimuli
 from towpath.core.run import Node, Path, Run
-from towpath.engines.contract import Engine, Step
+from towpath.engines.contract import Aside, Engine, Step
 from towpath.errors import NotFound, TowpathError
 from towpath.observe import words
 from towpath.people import authority, decided
@@ -138,7 +139,7 @@ class Foreground:
         self._interactive = here.interactive
         self._screen = session.out
         self._keyboard = Keyboard(session.out)
-        self._tails = Tails(app.logs.folder_of(number))
+        self._tails = Tails(functools.partial(app.log_reader, number))
         self._view = self._make_view()
         self._run: Run | None = None
         self._told = 0
@@ -172,7 +173,7 @@ class Foreground:
         if not self.was_left:
             await self._here.telling.settle_terminal()
         self._show_notices()
-        self._view.finish(self._app.now(), left=self.was_left)
+        self._view.finish(self._app.now(), left=self.was_left and not self._app.serves_elsewhere)
         self._tails.close()
         return self._code()
 
@@ -220,6 +221,8 @@ class Foreground:
                 raise step
             if isinstance(step, Step):
                 self._take(step)
+            elif isinstance(step, Aside):
+                self._view.say(line((safe(step.text), "warn")))
 
     def _take(self, step: Step) -> None:
         """Gives the view every fact once, in order."""
@@ -294,7 +297,13 @@ class Foreground:
                 ("cancel  ", "name"), ("stop it and undo what was done (Ctrl-C again does the same)", "dim")
             )
         self._screen.say(
-            ("leave   ", "name"), (f"go away; `tow resume {self._number}` goes on with it", "dim")
+            ("leave   ", "name"),
+            (
+                "go away; the server goes on with it"
+                if self._app.serves_elsewhere
+                else f"go away; `tow resume {self._number}` goes on with it",
+                "dim",
+            ),
         )
         self._screen.say(("go on   ", "name"), ("nothing happened", "dim"))
         shown = {"c": "cancel", "l": "leave", "g": "go on"}

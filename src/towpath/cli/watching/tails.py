@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from towpath.cli.views.lines import safe
 from towpath.core import run as core
 from towpath.store.logs import LogLine, LogReader
 
+ReaderOf: TypeAlias = Callable[..., LogReader]
+"""Reads the log of the run, or with `step` and `attempt` a part of it."""
 TAIL_LINES = 3
 LINES_AT_ONCE_MAX = 2_000
 """Lines that are read in one go while the run goes on: showing must not slow down doing."""
@@ -22,9 +24,9 @@ TAILS_KEPT_MAX = 200
 class Tails:
     """Reads a run's log bit by bit."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._reader = LogReader(folder)
+    def __init__(self, reader_of: ReaderOf) -> None:
+        self.reader_of = reader_of
+        self._reader = reader_of()
         self._coming: Iterator[LogLine] | None = None
         self._last: dict[core.Path, tuple[int, deque[str]]] = {}
         """The latest attempt of a step, and its last lines."""
@@ -62,12 +64,12 @@ class Tails:
             kept.append(text)
 
 
-def last_words(folder: Path, run: core.Run) -> tuple[str, ...]:
+def last_words(reader_of: ReaderOf, run: core.Run) -> tuple[str, ...]:
     """The last lines that the failing step of a run printed in its last attempt."""
     if run.error is None or not run.error.step:
         return ()
     node = run.nodes.get(run.error.step)
     attempt = node.attempt if node is not None else None
-    with LogReader(folder, step=run.error.step, attempt=attempt) as reader:
+    with reader_of(step=run.error.step, attempt=attempt) as reader:
         texts = (safe(one.text).rstrip() for one in reader.more())
         return tuple(deque((text for text in texts if text), maxlen=LINES_KEPT_MAX))

@@ -109,7 +109,7 @@ class LiveView:
         rows = tree.tree(run, tree.Detail(now=now, chronicle=self._chronicle))
         self._screen.show(summary.headline(run, self._number, now=now, width=self._screen.width))
         self._screen.show(*tree.lines(rows, self._screen))
-        tail = last_words(self._tails.folder, run)
+        tail = last_words(self._tails.reader_of, run)
         _show_end(self._screen, run, self._number, self._chronicle, now=now, tail=tail, left=left)
 
     def _picture(self, run: Run, now: Micros, *, with_waits: bool = True) -> tuple[Line, ...]:
