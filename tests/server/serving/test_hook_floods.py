@@ -59,7 +59,9 @@ def test_a_flood_is_taken_in_or_asked_to_come_again(tmp_path: Path, tier: Tier) 
     taken = {name for name, status in answers.items() if status == 202}
     assert set(answers.values()) <= {202, 429}
     assert {row.delivery for row in kept} == taken != set()
-    assert Counter((row.state, *(one.because for one in row.reactions)) for row in kept) == {("matched", ""): len(taken)}
+    assert Counter((row.state, *(one.because for one in row.reactions)) for row in kept) == {
+        ("matched", ""): len(taken)
+    }
     assert len({row.reactions[0].run for row in kept}) == len(taken)
     assert is_ready == 200
 
