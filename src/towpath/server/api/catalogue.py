@@ -13,6 +13,7 @@ from fastapi import Path
 from towpath.definition import loader
 from towpath.definition.loader import Checked, Loaded
 from towpath.errors import NotFound
+from towpath.policy.access import Target
 from towpath.server.api import reach
 from towpath.server.call import Call, Forbidden
 from towpath.triggers.contract import Broken
@@ -33,7 +34,8 @@ def workflows(call: Call) -> Iterator[tuple[str, Loaded | Broken]]:
 def may_see(call: Call, one: Loaded | Broken) -> bool:
     """Whether whoever asks may see a workflow."""
     if isinstance(one, Broken):
-        return reach.may_with(call, "workflow.view", one.name, None)
+        # Nobody knows its environment: a grant for some environments is not enough.
+        return call.may("workflow.view", Target(workflow=one.name))
     return reach.may_with(call, "workflow.view", one.workflow.name, one.workflow.environment)
 
 
@@ -45,8 +47,10 @@ def find(call: Call, name: str) -> Loaded | Broken:
         if not call.may("workflow.view"):
             raise Forbidden(f"{call.by} may not see a workflow {name!r} (workflow.view)")
         raise NotFound(f"there is no workflow {name!r}", help="GET /api/v1/workflows lists them")
-    environment = None if isinstance(found, Broken) else found.workflow.environment
-    reach.allow_with(call, "workflow.view", name, environment)
+    if isinstance(found, Broken):
+        call.allow("workflow.view", Target(workflow=name))
+    else:
+        reach.allow_with(call, "workflow.view", name, found.workflow.environment)
     return found
 
 

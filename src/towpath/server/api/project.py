@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from towpath.definition import loader
+from towpath.definition.project import ProjectFile
 from towpath.definition.projects import PROJECT_FILE
 from towpath.server.api.told import Json, Told
 from towpath.server.api.workflows import FoundProblem, problem_object
@@ -48,7 +49,7 @@ def show_project(call: Asked) -> Project:
         workflows=len(call.app.project.workflow_files()),
         is_good=not any(one.severity == "error" for one in problems),
         problems=problems if sees_all else [],
-        file=_told(file.model_dump(mode="json", by_alias=True, exclude_unset=True)) if sees_all else None,
+        file=tellable(file) if sees_all else None,
     )
 
 
@@ -63,8 +64,9 @@ def _problems(call: Call) -> list[FoundProblem]:
     return [FoundProblem.model_validate(problem_object(one)) for one in problems]
 
 
-def _told(file: dict[str, Any]) -> dict[str, Any]:
+def tellable(said: ProjectFile) -> dict[str, Any]:
     """The file as it may be told: a URL may hold a token, and a variable a password that should have been a secret."""
+    file = said.model_dump(mode="json", by_alias=True, exclude_unset=True)
     for channel in file.get("channels", {}).values():
         if "url" in channel:
             channel["url"] = _without_secrets(channel["url"])

@@ -27,7 +27,7 @@ from towpath.server.api import catalogue, finding, reach
 from towpath.server.api.project import tellable
 from towpath.server.api.told import NUMBER_MAX
 from towpath.server.api.workflows import shown_path
-from towpath.server.call import Asked, Call, Forbidden, target_of
+from towpath.server.call import Asked, Call, target_of
 from towpath.server.routing import SIGNED_IN, Routes
 from towpath.server.shapes import rows as shapes
 from towpath.store.contract import (
@@ -298,13 +298,6 @@ def _visible(call: Call, numbers: Iterable[RunNumber], permission: str) -> Mappi
     wanted = set(numbers)
     found = call.app.reader.runs_of(wanted) if wanted else ()
     return {row.number: row for row in found if call.may(permission, target_of(row))}
-
-
-def _inside(file: Path, folder: Path) -> Path:
-    try:
-        return file.relative_to(folder)
-    except ValueError:
-        raise Forbidden(f"{file.name} does not lie in the project") from None
 
 
 def _told(value: Any) -> Response:  # noqa: ANN401 - whatever the store has
