@@ -8,7 +8,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from identity_support import DAY, ORIGIN, SECOND, IdentityServer, cookie_of, identity_server_in
+from identity_support import (
+    DAY,
+    ORIGIN,
+    SECOND,
+    WITH_SERVICES,
+    IdentityServer,
+    cookie_of,
+    identity_server_in,
+)
 
 from towpath.server.guarding import SESSION_COOKIE
 from towpath.server.identity import accounts, attempts, links, signing_in, tokens
@@ -429,3 +437,27 @@ async def test_the_record_tells_who_came_and_who_let_them(tmp_path: Path) -> Non
     assert link.split("_", 2)[2] not in answer.text
     assert made.text.split("_", 2)[2] not in answer.text
     assert (denied.status_code, broken) == (403, None)
+
+
+async def test_who_is_sent_here_from_elsewhere_is_asked_for_the_cookie_first(tmp_path: Path) -> None:
+    """A link on another site does not sign anybody out: a page of ours goes on by itself, once, and only when a page is opened."""
+    sent = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    async with identity_server_in(tmp_path) as server:
+        client = server.client
+        opened = await client.get("/runs?q=%22%3E%3Cscript%3E", headers=sent)
+        again = await client.get("/runs", headers={**sent, "Sec-Fetch-Site": "same-origin"})
+        program = await client.get("/api/v1/runs", headers={**sent, "Accept": "*/*"})
+        fetched = await client.get("/runs", headers={**sent, "Sec-Fetch-Mode": "no-cors"})
+
+    assert opened.status_code == 200
+    assert 'content="0;url=/runs?q=%22%3E%3Cscript%3E"' in opened.text
+    assert [one.status_code for one in (again, program, fetched)] == [303, 401, 303]
+
+
+async def test_the_button_names_the_provider(tmp_path: Path) -> None:
+    """The sign-in page calls the identity provider what the project calls it, as text."""
+    oidc = '  oidc: {issuer: "https://id.example.org", client_id: towpath, title: "<b>Example</b>"}\n'
+    async with identity_server_in(tmp_path, project=WITH_SERVICES + oidc) as server:
+        page = (await server.client.get("/login", headers={"Accept": "text/html"})).text
+
+    assert "Sign in with &lt;b&gt;Example&lt;/b&gt;" in page

@@ -45,5 +45,11 @@ def _page(
         link=link,
         next_path=next_path,
         problem=problem,
-        has_provider=parts.app.project_file().access.oidc is not None,
+        provider=_provider(parts),
     )
+
+
+def _provider(parts: Parts) -> str:
+    """What the identity provider is called; empty where there is none."""
+    oidc = parts.app.project_file().access.oidc
+    return "" if oidc is None else oidc.title or "your organisation"
