@@ -12,7 +12,7 @@ import pytest
 from server_support import TestServer as Server
 from server_support import server_in, write_project
 
-from towpath.cli.entry import run as command_line
+from towpath.cli.group import run as command_line
 from towpath.core.decide import new_run
 from towpath.core.events import AnyEvent
 from towpath.core.evolve import evolve
