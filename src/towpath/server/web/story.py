@@ -96,6 +96,8 @@ class Story:
     def _begin(self, path: Path, doing: Doing, at: Micros, *, attempt: int = 0, words: str = "") -> None:
         self._end(path, at)
         spans = self.spans.setdefault(path, [])
+        if spans and spans[-1].doing == "open" and spans[-1].begin == at:
+            spans.pop()  # it began by waiting
         spans.append(Span(doing=doing, begin=at, attempt=attempt, words=words))
         if len(spans) > SPANS_OF_A_STEP_MAX:
             del spans[1]
