@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asked_support import asking, ended, started
@@ -11,6 +12,7 @@ from server_support import PROJECT, TestServer, server_in, write_project
 
 from towpath.server.making import all_routes
 from towpath.server.routing import PUBLIC, Declared
+from towpath.store.contract import RunNumber
 
 OTTER = """
 name: otter
@@ -105,6 +107,76 @@ async def test_what_is_theirs_is_there(tmp_path: Path, who: str) -> None:
     # A grant for a workflow holds wherever it runs.
     wanted = {"dan": ["vault", "staging"], "eva": ["staging"]}[who]
     assert re.findall(r'"name":"(\w+)"', environments[1][1]) == wanted
+
+
+BODIES: dict[str, Any] = {
+    "/api/v1/runs": {"workflow": "otter"},
+    "/api/v1/runs/rehearse": {"workflow": "otter"},
+    "/api/v1/runs/{run}/signal": {"name": "go"},
+    "/api/v1/runs/{run}/stop_step": {"step": "build"},
+    "/api/v1/runs/{run}/questions/{path:path}/answer": {"decision": "reject", "digest": "0"},
+    "/api/v1/runs/{run}/questions/{path:path}/comment": {"text": "so?"},
+    "/api/v1/runs/{run}/questions/{path:path}/hand_over": {"to": "ben"},
+    "/api/v1/workflows/{workflow}/trigger_test": {"payload": {}, "source": "webhook"},
+    "/api/v1/events": {"payload": {}, "source": "webhook/otter"},
+}
+ACTS = [
+    one
+    for routes in all_routes()
+    for one in routes.declared
+    if one.method == "POST" and not one.is_page and (one.path in BODIES or "/runs/{run}/" in one.path)
+]
+
+
+@pytest.mark.parametrize("who", ["dan", "eva"])
+async def test_nothing_is_done_to_what_is_not_theirs(tmp_path: Path, who: str) -> None:
+    """Every act on a run of another workflow is refused with 403 although their role has the permission, and nothing has happened to it."""
+    write_project(tmp_path, {"otter": OTTER, "open": OPEN}, project=LIMITED)
+    async with server_in(tmp_path) as server:
+        filled = await _live(server)
+        before = server.app.reader.last_sequence(RunNumber(1))
+        found = {
+            one.name: await server.client.post(
+                _path(one, filled), headers=server.as_(who), json=BODIES.get(one.path, {})
+            )
+            for one in ACTS
+        }
+        after = server.app.reader.last_sequence(RunNumber(1))
+
+    assert {name: answer.status_code for name, answer in found.items() if answer.status_code != 403} == {}
+    assert [name for name, answer in found.items() if WORD in answer.text.casefold()] == []
+    assert (before, len(found) > 15) == (after, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/runs", {"workflow": "ottr"}),
+        ("POST", "/api/v1/runs/rehearse", {"workflow": "ottr"}),
+        ("POST", "/api/v1/workflows/check", {"source": "name: x\nsteps: [{id: a, workflow: ottr}]"}),
+        (
+            "POST",
+            "/api/v1/workflows/check",
+            {"source": "name: x\nenvironment: vaul\nsteps: [{id: a, run: x}]"},
+        ),
+        ("POST", "/api/v1/workflows/ottr/trigger_test", {"payload": {}}),
+        ("GET", "/api/v1/workflows/ottr", None),
+        ("GET", "/api/v1/environments/vaul", None),
+        ("GET", "/api/v1/runs/last", None),
+        ("GET", "/workflows/ottr", None),
+        ("GET", "/workflows/ottr/start", None),
+    ],
+)
+async def test_no_error_names_what_is_not_theirs(tmp_path: Path, method: str, path: str, body: Any) -> None:
+    """What is said about a slip of the pen names no workflow, run or environment that somebody may not see."""
+    write_project(tmp_path, {"otter": OTTER, "open": OPEN}, project=LIMITED)
+    async with server_in(tmp_path) as server:
+        await asking(server, "otter")
+        given = {} if body is None else {"json": body}
+        answer = await server.client.request(method, path, headers=server.as_("eva"), **given)
+
+    assert answer.status_code < 500
+    assert re.findall(r"\b(?:otter|vault)\b|platypus", answer.text.casefold()) == []
 
 
 async def _live(server: TestServer) -> dict[str, str]:

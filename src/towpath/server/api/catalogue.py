@@ -63,5 +63,10 @@ def load(call: Call, name: str) -> Loaded:
 
 
 def check(call: Call, text: str, path: str) -> Checked:
-    """Everything that there is to say about a text, as a workflow of this project."""
-    return loader.check_workflow(text, path=path, project=call.app.project, cards=call.app.cards)
+    """Everything that there is to say about a text, as a workflow of this project.
+
+    What it names is compared with the project's workflows, environments and people only for whoever may see them all: what is said about
+    a slip of the pen names others that are like it.
+    """
+    project = call.app.project if call.may("workflow.view") else None
+    return loader.check_workflow(text, path=path, project=project, cards=call.app.cards)
