@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ from towpath.server.running.holding import only_server
 from towpath.server.running.listening import WebServer, address_of, listen, names_of
 from towpath.server.running.notifying import Supervisor
 from towpath.settings import Serving, Settings
+from towpath.store.folder import DataFolder
 
 if TYPE_CHECKING:
     from towpath.app import App
@@ -65,22 +67,21 @@ Announce = Callable[[Announcement], None]
 def serve(settings: Settings, serving: Serving, announce: Announce) -> int:
     """Serves until a signal comes; gives the exit code. Raises TowpathError where it cannot begin."""
     records.keep(serving.log_format)
-    while (code := asyncio.run(_serve(settings, serving, announce))) == BEGIN_ANEW:
-        _LOG.info("server.begins_anew: the data folder can be written again")
+    folder = DataFolder(settings.data)
+    folder.make()
+    with only_server(folder) as held, contextlib.closing(listen(serving)) as taken:
+        address = settings.base_url or address_of(serving, taken)
+        held.tell(address, at=time.time_ns() // 1_000)
+        known = dataclasses.replace(settings, base_url=address)
+        while (code := asyncio.run(_serve(known, serving, taken, announce))) == BEGIN_ANEW:
+            _LOG.info("server.begins_anew: the data folder can be written again")
     return code
 
 
-async def _serve(settings: Settings, serving: Serving, announce: Announce) -> int:
+async def _serve(settings: Settings, serving: Serving, taken: socket.socket, announce: Announce) -> int:
     pulse = Pulse()
-    with contextlib.ExitStack() as stack:
-        folder = plugging.build(settings).folder
-        folder.make()
-        held = stack.enter_context(only_server(folder))
-        taken = stack.enter_context(contextlib.closing(listen(serving)))
-        address = settings.base_url or address_of(serving, taken)
-        held.tell(address, at=pulse.started_at)
-        app = plugging.build(dataclasses.replace(settings, base_url=address))
-        stack.callback(app.close)
+    app = plugging.build(settings)
+    with contextlib.closing(app):
         # Where nothing loads, that is told now, and not at the first request.
         keeper = await asyncio.to_thread(projects.begin, app, _following(serving))
         stopping = Stopping(pulse)
@@ -90,10 +91,10 @@ async def _serve(settings: Settings, serving: Serving, announce: Announce) -> in
             pulse.refuse_while(lambda: "" if engine.journal.stopped is None else str(engine.journal.stopped))
             pulse.refuse_while(lambda: _why_not(pulse, "disk"))
             announced = Announcement(
-                address=address,
+                address=settings.base_url,
                 project=keeper.state.source,
                 data=str(settings.data),
-                login_link=f"{address}{link}" if link else "",
+                login_link=f"{settings.base_url}{link}" if link else "",
             )
             await _answer(parts, serving, taken, stopping, lambda: announce(announced))
     return BEGIN_ANEW if stopping.begins_anew else 0
@@ -119,7 +120,9 @@ async def _answer(
     supervisor = Supervisor()
 
     def stop() -> None:
-        supervisor.stopping()
+        if not stopping.begins_anew:
+            supervisor.stopping()
+            taken.close()  # while it begins anew, whoever comes waits
         parts.live.end()
         web.stop()
 
@@ -130,7 +133,7 @@ async def _answer(
         _LOG.info("server.ready address=%s pid=%s", address, os.getpid())
         supervisor.ready(f"serves {parts.app.settings.project} at {address}")
         async with _beside(_tell_signs_of_life(supervisor)), _beside(_begin_anew(parts, stopping)):
-            await web.serve(sockets=[taken])
+            await web.serve(sockets=[taken.dup()])
     _LOG.info("server.closed: no more requests; steps are ended and runs are left in order")
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 
-from towpath.errors import LimitExceeded, TowpathError
+from towpath.errors import LimitExceeded, StoreUnavailable, TowpathError
 from towpath.server.call import Parts
 from towpath.server.routing import PUBLIC, Routes
 from towpath.triggers.contract import Malformed, RawRequest
@@ -72,6 +72,8 @@ async def receive(path: Annotated[str, Path(max_length=200)], request: Request) 
         receipt, runs = await _taken_in(path, request, parts)
     except TowpathError as error:
         parts.pulse.hooks[_WORDS.get(type(error).__name__, "failed")] += 1
+        if isinstance(error, StoreUnavailable):
+            parts.pulse.wake("disk")
         raise
     parts.pulse.hooks["repeated" if receipt.existing else "accepted"] += 1
     parts.pulse.wake("events")
