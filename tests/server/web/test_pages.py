@@ -80,7 +80,7 @@ def test_templates_cannot_open_a_door(file: Path) -> None:
     text = file.read_text()
 
     doors = (
-        r"\|\s*safe\b", r"autoescape", r"<script(?![^>]*\bsrc=)", r"<style", r"\sstyle=", r"\son[a-z]+=",
+        r"\|\s*safe\b", r"autoescape", r"<script(?![^>]*\bsrc=)", r"<style", r"\sstyle=", r"\son(?!ly=)[a-z]+=",
         r"javascript:", r"(?:src|href|action)=\"(?:https?:)?//", r"hx-on",
     )  # fmt: skip
     assert [door for door in doors if re.search(door, text, re.IGNORECASE)] == []

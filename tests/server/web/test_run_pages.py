@@ -328,3 +328,26 @@ async def test_runs_of_others_are_not_there(tmp_path: Path) -> None:
 
     assert (runs_of(page), runs_of(by_number)) == ([2], [])
     assert "fails" not in home.text
+
+
+SOME_FAIL = """
+name: some_fail
+steps:
+  - id: fleet
+    each: [one, two, three]
+    max_failures: 3
+    steps:
+      - {id: try_it, run: '[ "$X" != two ] || { echo "$X broke"; exit 1; }', env: {X: "${{ item }}"}}
+"""
+
+
+async def test_failed_items_are_found_among_many(tmp_path: Path) -> None:
+    """A loop's own place lists all items, or only those that failed."""
+    write_project(tmp_path, {"some_fail": SOME_FAIL})
+    async with server_in(tmp_path) as server:
+        await ended(server, await started(server, "some_fail"))
+        every = await look(server, "/runs/1?step=fleet")
+        failed = await look(server, "/runs/1?step=fleet&only=failed")
+
+    assert "/runs/1?step=fleet&only=failed#step" in every.links
+    assert ("3 items" in every.text, "1 failed item" in failed.text) == (True, True)

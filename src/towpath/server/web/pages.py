@@ -29,7 +29,7 @@ from towpath.server.call import Call
 from towpath.server.identity import coming_back
 from towpath.server.problems import Problem
 from towpath.server.shapes.moments import stamp
-from towpath.server.web import icons, states, static
+from towpath.server.web import ansi, icons, states, static
 
 SEE_OTHER: Final = 303
 _UNAUTHENTICATED: Final = 401
@@ -184,6 +184,7 @@ def _templates() -> jinja2.Environment:
         moment=moment,
         path=path_part,
         person=person_name,
+        printed=printed,
         size=words.size,
         stamp=stamp,
         count=lambda number: f"{number:,}",
@@ -239,6 +240,11 @@ def as_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can say
     if len(text) <= JSON_SHOWN_CHARS_MAX:
         return text
     return f"{text[:JSON_SHOWN_CHARS_MAX]}\n… ({len(text) - JSON_SHOWN_CHARS_MAX:,} characters more)"
+
+
+def printed(text: str) -> str:
+    """What a program printed, without what only a terminal understands."""
+    return text if "\x1b" not in text else "\n".join(ansi.plain(line) for line in text.split("\n"))
 
 
 def path_part(text: str) -> str:

@@ -95,6 +95,7 @@ def run_page(  # noqa: PLR0913, PLR0917 - what the page may be asked
     after: Annotated[int | None, Query(ge=0)] = None,
     upto: Annotated[int | None, Query(ge=1)] = None,
     who: bool = False,  # noqa: FBT001, FBT002 - a query
+    only: str = "",
     done: str = "",
 ) -> HTMLResponse:
     """A run."""
@@ -112,7 +113,7 @@ def run_page(  # noqa: PLR0913, PLR0917 - what the page may be asked
         case "history":
             shown = _history(call, look, upto=upto, who=who)
         case _:
-            shown = _steps(call, look, step=step, after=after or 0)
+            shown = _steps(call, look, step=step, after=after or 0, only=only)
     return pages.page(
         call,
         f"run_{look.view}.html",
@@ -209,7 +210,7 @@ def _fact_words(fact: events.AnyEvent, entry: Entry | None) -> str:
 # --- the views -------------------------------------------------------------------------------------------
 
 
-def _steps(call: Call, look: Look, *, step: str, after: int) -> dict[str, Any]:
+def _steps(call: Call, look: Look, *, step: str, after: int, only: str) -> dict[str, Any]:
     """The picture, the tree, and one step more closely."""
     detail = Detail(now=_clock(call, look), chronicle=look.story.chronicle, items_listed_max=ITEMS_LISTED_MAX)
     rows = list(itertools.islice(_flat(tree(look.run, detail)), ROWS_SHOWN_MAX + 1))
@@ -222,7 +223,7 @@ def _steps(call: Call, look: Look, *, step: str, after: int) -> dict[str, Any]:
         "rows": rows[:ROWS_SHOWN_MAX],
         "rows_more": len(rows) > ROWS_SHOWN_MAX,
         "picture": picture,
-        "one": _one_step(call, look, step, after) if step else None,
+        "one": _one_step(call, look, step, after, only) if step else None,
     }
 
 
@@ -236,13 +237,13 @@ def _flat(rows: tuple[Row, ...], depth: int = 0) -> Iterator[tuple[int, Row]]:
         yield from _flat(row.rows, depth + 1)
 
 
-def _one_step(call: Call, look: Look, path: str, after: int) -> dict[str, Any]:
+def _one_step(call: Call, look: Look, path: str, after: int, only: str) -> dict[str, Any]:
     """All that there is to say of one step, item or handler."""
     node = look.run.nodes.get(path)
     if node is None:
         return {"path": path, "node": None, "planned": _planned(look.run, path)}
     planned = look.run.plan.steps[node.plan] if node.plan >= 0 else look.run.plan.root
-    items = node.items or ()
+    items = _items(look.run, node, only)
     return {
         "path": path,
         "node": node,
@@ -257,9 +258,11 @@ def _one_step(call: Call, look: Look, path: str, after: int) -> dict[str, Any]:
         "child": _child(call, node),
         "items": [_item(look.run, node, key, value) for key, value in items[after : after + ITEMS_PAGE]],
         "items_count": len(items),
+        "items_failed": node.failed,
+        "only": only if only == "failed" else "",
         "items_from": after,
-        "items_earlier": look.link(step=path, after=max(0, after - ITEMS_PAGE)) if after else "",
-        "items_later": look.link(step=path, after=after + ITEMS_PAGE)
+        "items_earlier": look.link(step=path, only=only, after=max(0, after - ITEMS_PAGE)) if after else "",
+        "items_later": look.link(step=path, only=only, after=after + ITEMS_PAGE)
         if after + ITEMS_PAGE < len(items)
         else "",
         "until": _clock(call, look),
@@ -284,6 +287,17 @@ def _work(node: Node) -> dict[str, Any]:
     if secrets:
         flat["secrets"] = sorted({text for use in secrets for kind, text in use["parts"] if kind == "secret"})
     return flat
+
+
+def _items(run: Run, node: Node, only: str) -> tuple[tuple[str, Any], ...]:
+    """Key and value of the items of an `each`: all of them, or those that failed."""
+    items = node.items or ()
+    if only != "failed":
+        return items
+    frames = ((key, value, run.nodes.get(f"{node.path}[{key}]")) for key, value in items)
+    return tuple(
+        (key, value) for key, value, frame in frames if frame is not None and frame.status == "failed"
+    )
 
 
 def _item(run: Run, node: Node, key: str, value: object) -> dict[str, Any]:
