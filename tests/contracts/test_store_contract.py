@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from over_http import StoreOverHttp
 
 from towpath.core.run import Answer, Question, RunId
 from towpath.errors import BugError, LimitExceeded, NotFound, Refused, StoreUnavailable, TowpathError
@@ -103,11 +104,16 @@ class Views:
             view.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "http"])
 def views(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Views]:
-    """Give a store of each kind."""
-    memory = MemoryStore()
-    found = Views(memory.another if request.param == "memory" else lambda: open_store(tmp_path / "data"))
+    """Give a store of each kind; `http` is one whose reader asks a server."""
+    memory, data = MemoryStore(), tmp_path / "data"
+    kinds: dict[str, Callable[[], MemoryStore | SqliteStore]] = {
+        "memory": memory.another,
+        "sqlite": lambda: open_store(data),
+        "http": lambda: StoreOverHttp(data),
+    }
+    found = Views(kinds[request.param])
     yield found
     found.close()
 

@@ -94,7 +94,8 @@ class RemoteEngine:
                         failures = 0
                     for fact in facts:
                         state = evolve(state, fact)
-                    yield Step(run=state, facts=facts)
+                    if facts:
+                        yield Step(run=state, facts=facts)
             except (Unreachable, StoreUnavailable) as error:
                 if not failures:
                     yield Aside(
@@ -105,7 +106,7 @@ class RemoteEngine:
                 failures += 1
 
     async def _facts(self, run: RunNumber, *, after: int) -> AsyncIterator[tuple[AnyEvent, ...]]:
-        """The facts behind a sequence, as many at once as came together, until the stream ends."""
+        """First nothing, when the server answers; then the facts behind a sequence, as many as came together, until the stream ends."""
         try:
             async with (
                 self._wire.streaming() as client,
@@ -115,6 +116,7 @@ class RemoteEngine:
                     return
                 if not answer.is_success:
                     raise _refusal(answer.status_code, await answer.aread(), self._wire.url)
+                yield ()
                 rest = b""
                 async for chunk in answer.aiter_bytes():
                     blocks, found, rest = (rest + chunk).rpartition(b"\n\n")

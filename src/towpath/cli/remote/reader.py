@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
@@ -61,9 +62,10 @@ class RemoteReader:
 
     def events(self, run: RunNumber, *, after: int = 0) -> Iterator[Record]:
         """Stream the records of a run in order, those behind *after* only."""
-        while page := self._wire.rows("records", tuple[Record, ...], run=run, after=after):
-            yield from page
-            after = page[-1][0]
+        with contextlib.suppress(NotFound):
+            while page := self._wire.rows("records", tuple[Record, ...], run=run, after=after):
+                yield from page
+                after = page[-1][0]
 
     def last_sequence(self, run: RunNumber) -> int:
         """Return the sequence of the run's last record, 0 when there is none."""
@@ -128,7 +130,10 @@ class RemoteReader:
 
     def artifacts(self, run: RunNumber) -> tuple[ArtifactRow, ...]:
         """List what the steps of a run kept, in the order of keeping."""
-        found: tuple[ArtifactRow, ...] = self._wire.rows("artifacts", tuple[ArtifactRow, ...], run=run)
+        try:
+            found: tuple[ArtifactRow, ...] = self._wire.rows("artifacts", tuple[ArtifactRow, ...], run=run)
+        except NotFound:
+            return ()
         self.kept.update({one.digest: one.run for one in found})
         return found
 

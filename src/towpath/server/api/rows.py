@@ -163,9 +163,10 @@ def log(
 def definition(call: Asked, digest: Annotated[str, Query(max_length=200)]) -> Response:
     """What a run started with, for those who may see runs of the workflow, or the workflow."""
     found = call.app.reader.definition(digest)
-    workflow = call.app.plans.of(found).workflow.name
-    if not reach.may_with(call, "run.view", workflow, None):
-        call.allow("workflow.view", Target(workflow=workflow))
+    if not call.may("run.view"):
+        workflow = call.app.plans.of(found).workflow.name
+        if not reach.may_with(call, "run.view", workflow, None):
+            call.allow("workflow.view", Target(workflow=workflow))
     return _told(found)
 
 
