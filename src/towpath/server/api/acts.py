@@ -7,6 +7,7 @@ again, also where the server died before it could answer.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from towpath.core import stimuli
 from towpath.core.decide import advance, new_run
 from towpath.core.run import RunId
-from towpath.definition import loader
+from towpath.definition import loader, model
 from towpath.definition.inputs import InputsInvalid
 from towpath.engines import acting
 from towpath.engines.acting import GoingOn
@@ -32,7 +33,7 @@ from towpath.server.api.told import Asking, Json, Told
 from towpath.server.call import Asked, Call
 from towpath.server.once import Once, OnceOnly
 from towpath.server.routing import Routes
-from towpath.store.contract import RunRow
+from towpath.store.contract import Definition, RunRow
 
 ROUTES = Routes(prefix="/api/v1/runs", tag="runs")
 REASON_CHARS_MAX: Final = 2_000
@@ -141,32 +142,49 @@ def wanted(call: Call, body: Start) -> StartRequest:
         if not call.may("workflow.view", Target(workflow=loaded.workflow.name)):
             call.allow("run.start", Target(workflow=loaded.workflow.name))
         raise
-    target = Target(workflow=loaded.workflow.name, environment=environment_of(call, request))
-    call.allow("run.start", target)
-    if request.break_glass:
-        call.allow("run.start_break_glass", target)
+    for environment in dict.fromkeys(environments_of(call, request)):
+        target = Target(workflow=loaded.workflow.name, environment=environment)
+        call.allow("run.start", target)
+        if request.break_glass:
+            call.allow("run.start_break_glass", target)
     return request
 
 
 def find_workflow(call: Call, name: str) -> loader.Loaded:
     """A workflow of the project by its name, and nothing that merely is a file; raises NotFound or DefinitionProblems."""
+    if call.app.edition is not None:
+        return call.app.find(name)  # of a file that does not load, the version before; and never a file
     path = call.app.project.find_workflow(name)
     if path is None:
         raise NotFound(f"there is no workflow {name!r}", help="`GET /api/v1/workflows` lists them")
     return call.app.find(str(path) if FilePath(name).is_file() else name)
 
 
-def environment_of(call: Call, request: StartRequest) -> str:
-    """The environment in which a run would be: it may depend on the inputs, and is known before anything begins."""
+def environments_of(call: Call, request: StartRequest) -> Iterator[str]:
+    """The environment in which a run would be, also where it takes the version that holds in place of the one that is tried.
+
+    It may depend on the inputs, and is known before anything begins.
+    """
+    yield _environment(call, request, request.workflow, request.definition, request.inputs)
+    if request.steady is not None:
+        steady = request.steady
+        yield _environment(call, request, steady.workflow, steady.definition, steady.inputs)
+
+
+def _environment(
+    call: Call,
+    request: StartRequest,
+    workflow: model.Workflow,
+    definition: Definition,
+    inputs: Mapping[str, Json],
+) -> str:
     plans = call.app.plans
-    plan = plans.known(request.definition.digest) or plans.lay_out(
-        request.workflow, request.definition.digest
-    )
+    plan = plans.known(definition.digest) or plans.lay_out(workflow, definition.digest)
     start = stimuli.Start(
         at=call.app.now(),
         run=_NOBODY,
-        digest=request.definition.digest,
-        inputs=request.inputs,
+        digest=definition.digest,
+        inputs=inputs,
         started_by=request.started_by,
         event=request.event,
     )
