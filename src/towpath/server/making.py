@@ -67,6 +67,7 @@ MODULES: Final = (
     "towpath.server.web.acts",
     "towpath.server.web.runs",
     "towpath.server.web.workflows",
+    "towpath.server.web.versions",
     "towpath.server.web.static",
 )
 """Every module with a `ROUTES`, in the order in which the API's description lists them; pages last."""

@@ -236,12 +236,11 @@ def settle(call: Call, workflow: str, digest: str, *, promote: bool, comment: st
     return told(history.with_runs(versions, row))
 
 
-def standing(call: Call, workflow: str) -> list[WorkflowVersion]:
-    """The versions of a workflow that count now: the one that runs take, and a newer one that they do not, or not all."""
+def show(call: Call, workflow: str, digest: str) -> WorkflowVersion:
+    """One version, by its digest."""
+    allow(call, "workflow.view", workflow)
     versions = call.app.reader.versions
-    found = versions.standing(workflow)
-    rows = [row for row in (found.current, found.next) if row is not None]
-    return [told(history.with_runs(versions, row)) for row in rows]
+    return told(history.with_runs(versions, versions.find(workflow, digest)))
 
 
 def told(one: Version) -> WorkflowVersion:

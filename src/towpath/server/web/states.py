@@ -49,6 +49,11 @@ _STATES: Final[Mapping[str, State]] = MappingProxyType(
         "given_up": State("bad", "bad", "given up"),
         "recalled": State("stopped", "calm", "recalled"),
         "unreachable": State("bad", "bad", "nobody reached"),
+        # Versions of workflows.
+        "current": State("ok", "good", "current"),
+        "canary": State("busy", "busy", "being tried"),
+        "aborted": State("stopped", "bad", "sent back"),
+        "former": State("skipped", "calm", "former"),
         # Parts of the server.
         "ok": State("ok", "good", "in order"),
         "warning": State("warn", "warn", "warning"),
