@@ -85,3 +85,14 @@ async def test_the_identity_provider_is_offered_where_there_is_one(tmp_path: Pat
 
     assert "/login/oidc" not in without.text
     assert 'href="/login/oidc?next=%2Fruns"' in with_one.text
+
+
+async def test_deliveries_and_signing_in_do_not_get_into_each_others_way(tmp_path: Path) -> None:
+    """Whoever wants to sign in is answered the same before and after something was delivered."""
+    write_project(tmp_path)
+    async with server_in(tmp_path) as server:
+        before = await server.client.post("/login", data={"link": "towl_made_up"})
+        await server.client.post("/hooks/nowhere", json={})
+        after = await server.client.post("/login", data={"link": "towl_made_up"})
+
+    assert (before.status_code, after.status_code) == (401, 401)

@@ -110,9 +110,9 @@ class Door:
 def door_of(request: Request) -> Door:
     """The door of the server that is asked."""
     state = request.app.state
-    found: Door | None = getattr(state, "door", None)
+    found: Door | None = getattr(state, "login_door", None)
     if found is None:
-        found = state.door = Door(state.parts.app)
+        found = state.login_door = Door(state.parts.app)
     return found
 
 
