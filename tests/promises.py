@@ -25,7 +25,7 @@ class Promise:
 
 PROMISES: Mapping[str, Promise] = {
     "P1": Promise(
-        text="What was accepted (a start, an answer, a signal) survives `kill -9` and power loss.",
+        text="What was accepted (a start, an answer, a signal, a webhook answered 2xx) survives `kill -9` and power loss.",
         kept_by="Facts are committed with `synchronous=FULL` before anybody is answered and before anything that they allow begins.",
         tests=(
             "tests/faults/test_power_loss.py",
@@ -37,8 +37,9 @@ PROMISES: Mapping[str, Promise] = {
             "tests/people/test_outbox_killed.py",
             "tests/triggers/test_inbox_killed.py",
             "tests/contracts/test_events_contract.py",
+            "tests/server/serving/test_tow_up.py::test_nothing_that_was_answered_is_lost_by_a_kill",
+            "tests/server/serving/test_hook_floods.py",
         ),
-        missing="The HTTP answer to a webhook comes with the server; what it rests on, the durable inbox of events, is shown.",
     ),
     "P2": Promise(
         text="Every accepted run reaches an end state or shows why it waits and since when. Nothing is “running” without a live performer.",
@@ -54,6 +55,8 @@ PROMISES: Mapping[str, Promise] = {
             "tests/engines/test_recovery.py",
             "tests/store/test_owners.py",
             "tests/store/test_claims.py",
+            "tests/server/serving/test_tow_up.py::test_the_first_start_prints_a_link_and_the_second_goes_on",
+            "tests/server/serving/test_tow_up.py::test_it_stops_in_order_and_a_second_signal_ends_it_at_once",
         ),
     ),
     "P3": Promise(
@@ -82,6 +85,11 @@ PROMISES: Mapping[str, Promise] = {
             "tests/triggers/test_scheduler.py",
             "tests/triggers/test_deciding.py",
             "tests/triggers/test_event_inbox.py",
+            "tests/triggers/test_run_ends.py",
+            "tests/triggers/test_watch_metrics.py",
+            "tests/server/serving/test_hooks.py::test_a_delivery_is_kept_and_a_repeat_tells_its_run",
+            "tests/server/serving/test_shows.py",
+            "tests/server/serving/test_github_examples.py",
         ),
     ),
     "P5": Promise(
@@ -91,6 +99,7 @@ PROMISES: Mapping[str, Promise] = {
         tests=(
             "tests/people/test_gate_race.py",
             "tests/people/test_authority.py",
+            "tests/server/identity/test_four_eyes_by_token.py",
             "tests/people/test_escalation.py",
             "tests/core/test_gate_once.py",
             "tests/core/test_evidence.py",
@@ -122,6 +131,7 @@ PROMISES: Mapping[str, Promise] = {
             "tests/steps/test_process_runner.py::test_secrets_are_masked_in_everything_that_comes_out",
             "tests/engines/test_secrets_in_errors.py",
             "tests/steps/test_secret_providers.py::test_no_file_holds_a_value",
+            "tests/store/test_identities.py::test_nothing_that_opens_a_door_is_kept",
         ),
         missing="What the server will serve comes with the server.",
     ),
@@ -145,7 +155,12 @@ PROMISES: Mapping[str, Promise] = {
         text="The audit record is in the same transaction as the act; the chain is verifiable offline and tampering is located.",
         kept_by="What people do is an event of the run, written in the transaction that makes it true; every record holds a digest of all before it. "
         "`tow audit` walks the chain without a server and names the record that was changed.",
-        tests=("tests/store/test_chain.py", "tests/observe/test_acts.py", "tests/cli/test_audit.py"),
+        tests=(
+            "tests/store/test_chain.py",
+            "tests/store/test_identities.py",
+            "tests/observe/test_acts.py",
+            "tests/cli/test_audit.py",
+        ),
         missing="What is done on the server comes with the server.",
     ),
     "P11": Promise(
@@ -162,6 +177,7 @@ PROMISES: Mapping[str, Promise] = {
             "tests/store/test_writers.py",
             "tests/engines/test_embedded.py::test_when_the_disk_fails_everything_stops_with_the_reason",
             "tests/engines/test_embedded.py::test_what_the_disk_refused_never_happened",
+            "tests/server/serving/test_full_disk.py",
         ),
     ),
     "P12": Promise(
@@ -175,8 +191,13 @@ PROMISES: Mapping[str, Promise] = {
             "tests/engines/test_recovery.py::test_one_broken_run_does_not_keep_the_others_from_going_on",
             "tests/faults/test_hostile_files.py::test_all_of_them_at_once_leave_the_process_alive",
             "tests/people/test_outbox.py::test_a_channel_that_breaks_in_any_way_is_only_itself_broken",
+            "tests/server/serving/test_hooks.py::test_what_is_refused_is_not_kept",
+            "tests/server/serving/test_hooks.py::test_too_many_at_once_are_asked_to_come_again",
+            "tests/server/serving/test_hooks.py::test_a_body_that_does_not_come_is_given_up",
+            "tests/server/serving/test_beat.py::test_a_part_that_breaks_is_told_and_tried_again",
+            "tests/server/serving/test_beat.py::test_one_part_that_hangs_or_breaks_stops_none_of_the_others",
+            "tests/triggers/test_run_ends.py::test_a_run_that_cannot_be_read_keeps_nobody_back",
         ),
-        missing="Requests come with the server.",
     ),
     "P13": Promise(
         text="A wall clock that jumps neither skips nor bursts waits, reminders and schedules; daylight-saving gaps and overlaps follow a written rule.",
@@ -190,6 +211,8 @@ PROMISES: Mapping[str, Promise] = {
             "tests/triggers/test_scheduler.py",
             "tests/triggers/test_schedule.py",
             "tests/triggers/test_schedule_oracle.py",
+            "tests/server/serving/test_beat.py::test_a_server_that_was_down_for_400_days_obeys_catch_up",
+            "tests/server/serving/test_beat.py::test_a_clock_that_jumps_repeats_nothing",
         ),
     ),
     "P14": Promise(
