@@ -240,6 +240,33 @@ BUGS: tuple[Bug, ...] = (
         noticed_by=("tests/people/test_authority.py::test_the_shift_is_that_of_the_answer",),
     ),
     _bug(
+        "four-eyes-forgets-tokens",
+        "P5",
+        "Whoever made a token of a service account may approve what that account started.",
+        (
+            "people/directory.py",
+            "                due.extend((*(() if account is None else (account.owner,)), *self.makers(actor)))\n",
+            "                due.extend(() if account is None else (account.owner,))\n",
+        ),
+        noticed_by=(
+            "tests/server/identity/test_four_eyes_by_token.py::test_who_may_have_started_it_does_not_approve_it",
+        ),
+    ),
+    _bug(
+        "groups-for-ever",
+        "P5",
+        "What the identity provider said of somebody counts after their sign-in has ended.",
+        (
+            "people/vouched.py",
+            "self._identities().sessions(self._now(), actor)",
+            "self._identities().sessions(0, actor)",
+        ),
+        noticed_by=(
+            "tests/server/identity/test_four_eyes_by_token.py"
+            "::test_groups_of_the_provider_count_while_the_sign_in_lasts",
+        ),
+    ),
+    _bug(
         "four-eyes-ignored",
         "P5",
         "Whoever started the run may approve it.",
@@ -334,6 +361,17 @@ BUGS: tuple[Bug, ...] = (
     ),
     # ---- P8: no secret value in any byte
     _bug(
+        "tokens-in-the-clear",
+        "P8",
+        "Tokens, sessions and login links are kept as they are shown.",
+        (
+            "server/identity/codes.py",
+            '    return hashlib.sha256(secret.encode("ascii")).digest()\n',
+            '    return secret.encode("ascii") or hashlib.sha256().digest()\n',
+        ),
+        noticed_by=("tests/store/test_identities.py::test_nothing_that_opens_a_door_is_kept",),
+    ),
+    _bug(
         "mask-after-truncation",
         "P8",
         "The tail of an output is cut first and masked afterwards: half a secret has no name.",
@@ -401,6 +439,27 @@ BUGS: tuple[Bug, ...] = (
         noticed_by=("tests/definition/test_source.py::test_a_limit_has_a_name",),
     ),
     # ---- P10: the record of who did what
+    _bug(
+        "acts-without-links",
+        "P10",
+        "Acts of users, tokens and sessions are not linked to those before.",
+        (
+            "store/identities.py",
+            "    link = _linked(_NO_LINK if last is None else last[0], act)\n",
+            "    link = _linked(_NO_LINK if last is None else _NO_LINK, act)\n",
+        ),
+        (
+            "store/identities.py",
+            "                link = _linked(link, act)\n",
+            "                link = _linked(_NO_LINK, act)\n",
+        ),
+        (
+            "store/identities.py",
+            "                if link != written or act.number != number + 1:\n",
+            "                if link != written:\n",
+        ),
+        noticed_by=("tests/store/test_identities.py::test_one_who_changes_the_record_is_found",),
+    ),
     _bug(
         "links-that-do-not-hang-together",
         "P10",
@@ -515,6 +574,33 @@ BUGS: tuple[Bug, ...] = (
         noticed_by=(
             "tests/steps/test_builtin_git.py::test_what_could_become_an_option_or_a_command_is_refused",
         ),
+    ),
+    _bug(
+        "redirect-to-elsewhere",
+        "P14",
+        "After signing in one is sent wherever the address says.",
+        (
+            "server/identity/signing_in.py",
+            '    if not is_plain or not path.startswith("/") or path.startswith("//"):\n',
+            '    if not is_plain or not path.startswith("/"):\n',
+        ),
+        (
+            "server/identity/signing_in.py",
+            "    if found.scheme or found.netloc or ",
+            "    if found.scheme or ",
+        ),
+        noticed_by=("tests/server/identity/test_signing_in.py::test_one_goes_on_to_our_own_pages_only",),
+    ),
+    _bug(
+        "token-of-another-sign-in",
+        "P14",
+        "An ID token counts whose nonce is not that of this sign-in.",
+        (
+            "server/identity/oidc/verifying.py",
+            "    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):\n",
+            "    if not isinstance(nonce, str):\n",
+        ),
+        noticed_by=("tests/server/identity/test_oidc.py::test_a_forged_token_lets_nobody_in",),
     ),
     # ---- what a failing or cancelled run undoes
     _bug(
