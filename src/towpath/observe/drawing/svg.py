@@ -114,7 +114,8 @@ def _words(placed: PlacedBox | PlacedFrame, title: str, kind: str, rows: tuple[s
     """The title at the left, the kind at the right, and the rows below."""
     room = placed.width - 26
     y = placed.y + 22
-    title_room = room - len(kind) * layout.TEXT_CHAR
+    is_full = placed.width >= layout.BOX_WIDTH_MAX  # then the title may reach the kind
+    title_room = room - len(kind) * layout.TEXT_CHAR - (12 if kind and is_full else 0)
     parts = [_text(title, placed.x + 14, y, css_class="title", room=title_room)]
     if kind:
         parts.append(_text(kind, placed.x + placed.width - 11, y, css_class="kind", anchor="end"))

@@ -91,6 +91,18 @@
     tellTimes();
   });
 
+  // A picture that is too wide begins at its middle, where the way through it is; then it stays where somebody has moved it.
+  const moved = { left: null, top: 0 };
+  const placePictures = () => {
+    for (const one of document.querySelectorAll(".picture")) {
+      if (one.dataset.placed) continue;
+      one.dataset.placed = "1";
+      one.scrollLeft = moved.left === null ? (one.scrollWidth - one.clientWidth) / 2 : moved.left;
+      one.scrollTop = moved.top;
+      one.addEventListener("scroll", () => { moved.left = one.scrollLeft; moved.top = one.scrollTop; }, { passive: true });
+    }
+  };
+
   // --- the log: new lines are in view while one looks at its end ---------------------------------------
 
   const atEnd = new WeakMap();
@@ -160,7 +172,8 @@
     tellTimes();
     setInterval(tellTimes, 5 * SECOND);
     watchLogs();
-    document.addEventListener("htmx:load", watchLogs);
+    placePictures();
+    document.addEventListener("htmx:load", () => { watchLogs(); placePictures(); });
     follow();
   };
   begin();
