@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from towpath.errors import IllegalStimulus, Refused
 from towpath.policy import access
 from towpath.policy.access import ANYTHING, Actor, Deny, Target
+from towpath.server.folds import Folds
 from towpath.server.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Parts:
     live: Live
     pulse: Pulse = field(default_factory=Pulse)
     """How the parts are that work by themselves, and whether work is taken."""
+    folds: Folds = field(default_factory=Folds)
+    """The runs that were looked at lately."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

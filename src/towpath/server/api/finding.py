@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from towpath.core.decide import new_run
+from towpath.core.evolve import evolve
 from towpath.core.run import Run
-from towpath.engines import history, summaries
+from towpath.engines import summaries
 from towpath.errors import NotFound, Refused
+from towpath.observe.chronicle import Chronicle
 from towpath.server.call import Call, target_of
+from towpath.server.folds import Folded
 from towpath.store.contract import PAGE_ROWS_MAX, RunFilter, RunNumber, RunRow
 
 ROWS_LOOKED_AT_MAX: Final = 10_000
@@ -89,16 +93,24 @@ def all_visible(call: Call, where: RunFilter) -> Iterator[RunRow]:
 
 def state_of(call: Call, row: RunRow, at: int | None = None) -> Run:
     """A run as it is, or as it was when its first *at* facts were true; raises NotFound where there are not so many."""
+    return look(call, row, at).run
+
+
+def look(call: Call, row: RunRow, at: int | None = None) -> Folded:
+    """The same, with what the state does not keep: since when a step waits, when its attempt began."""
+    app = call.app
     if at is None:
-        return history.load_run(call.app.reader, row, call.app.plans)
-    records = itertools.islice(call.app.reader.events(row.number), at)
-    run = history.fold(call.app.plans.find(row.definition, call.app.reader), row, records)
+        return call.parts.folds.look(app.reader, app.plans, row)
+    run, chronicle = new_run(app.plans.find(row.definition, app.reader), row.id), Chronicle()
+    for _, fact in itertools.islice(app.events(row), at):
+        run = evolve(run, fact)
+        chronicle.note((fact,))
     if run.sequence < at:
         raise NotFound(
             f"run {row.number} has {run.sequence} facts, and not {at}",
             help=f"its last is `?at={run.sequence}`",
         )
-    return run
+    return Folded(run=run, chronicle=chronicle)
 
 
 def row_then(call: Call, row: RunRow, run: Run) -> RunRow:

@@ -11,13 +11,12 @@ from fastapi import Path, Query
 from pydantic import Field, field_validator
 
 from towpath.core.run import END_STATES, RunStatus
-from towpath.core.run import Run as State
-from towpath.observe.chronicle import Chronicle
 from towpath.policy.access import ANYTHING
 from towpath.server.api import finding
 from towpath.server.api import run_answers as answers
 from towpath.server.api.told import NUMBER_MAX, PAGE_MAX, Asking, Moment, moment_of
 from towpath.server.call import Asked, Call
+from towpath.server.folds import Folded
 from towpath.server.routing import Routes
 from towpath.server.shapes import runs as shapes
 from towpath.server.shapes import waits
@@ -130,7 +129,7 @@ def count_runs(call: Asked) -> answers.RunCounts:
 def show_run(call: Asked, run: RunName, at: At = None) -> answers.RunDetail:
     """Show a run: its state, now or at any moment of its life, what it waits for, and who drives it."""
     row = finding.find_run(call, run)
-    return detail(call, row, finding.state_of(call, row, at))
+    return detail(call, row, finding.look(call, row, at))
 
 
 @ROUTES.get("/{run}/events", permission="run.view", operation_id="list_facts")
@@ -207,18 +206,13 @@ def _life(row: RunRow, lives: dict[str, str]) -> str | None:
     return lives.get(row.owner or "", "dead") if row.is_open else None
 
 
-def detail(call: Call, row: RunRow, state: State) -> answers.RunDetail:
-    """A run with its state; *state* may be as it was."""
-    app = call.app
+def detail(call: Call, row: RunRow, folded: Folded) -> answers.RunDetail:
+    """A run with its state; *folded* may be as it was."""
+    app, state = call.app, folded.run
     owner = app.owner_of(row) if row.is_open else None
     life = None if not row.is_open else "dead" if owner is None else owner.life.value
     then = finding.row_then(call, row, state)
-    facts = itertools.islice(app.events(row), state.sequence)
-    found = (
-        ()
-        if state.has_ended
-        else waits.waits(state, Chronicle(fact for _, fact in facts), opens_at=_opens_at(call))
-    )
+    found = () if state.has_ended else waits.waits(state, folded.chronicle, opens_at=_opens_at(call))
     paths = shapes.step_paths(state)
     return answers.RunDetail.model_validate(
         {
