@@ -531,6 +531,11 @@ class App:
         return Inbox(self.store.events, self.listening, now=self.clock.now)
 
     @functools.cached_property
+    def egress(self) -> Egress:
+        """The guarded HTTP client of this process."""
+        return _LazyEgress()
+
+    @functools.cached_property
     def scheduler(self) -> Scheduler:
         """Keeps an event for every start of a schedule that is due."""
         from towpath.triggers.scheduler import Scheduler

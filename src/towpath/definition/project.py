@@ -646,6 +646,21 @@ class Access(Part):
 BUILT_IN_ROLES = ("viewer", "operator", "author", "admin")
 
 
+class CommitStatus(Part):
+    """Where the host of the repository is told whether a commit of this project loads."""
+
+    host: Literal["github", "gitlab", "gitea"]
+    """Which API it speaks."""
+    repository: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$|^[0-9]+$", max_length=300)
+    ]
+    """Its name there, `acme/operations`; at GitLab a number will do."""
+    token: Id
+    """The secret with the token that may set a status."""
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#@]+$", max_length=500)] | None = None
+    """The API's address, where it is not github.com or gitlab.com: `https://git.example.org/api/v1`."""
+
+
 class ProjectFile(Part):
     """A whole project file, towpath.yaml."""
 
@@ -671,3 +686,5 @@ class ProjectFile(Part):
     """Policy as code."""
     access: Access = Field(default_factory=Access)
     """Who may do what."""
+    commit_status: CommitStatus | None = None
+    """Where it is told whether a commit of a project that is followed in Git loads."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from towpath.core.run import Micros
+from towpath.editions.commit_status import CommitStatuses
 from towpath.editions.keeper import Keeper
 from towpath.editions.repository import Remote, check_ref, check_url
 from towpath.editions.sources import FolderSource, GitSource
@@ -82,6 +83,13 @@ class Looks:
         self._app = app
         self._keeper = app.keeper
         self._last_event: EventId | None = None
+        self._statuses = CommitStatuses(
+            app.store.versions,
+            app.egress,
+            settings=lambda: app.project_file().commit_status,
+            secret=lambda name: app.secrets.get(name),  # noqa: PLW0108 - the project may change under it
+            link=app.settings.base_url,
+        )
         self._looked_at: Micros | None = None
         self._tidied_at: Micros | None = None
 
@@ -92,7 +100,10 @@ class Looks:
 
     async def look(self) -> bool:
         """Looks where it is due; tells whether the project changed."""
-        return await asyncio.to_thread(self.look_now)
+        has_changed = await asyncio.to_thread(self.look_now)
+        if self._keeper.is_git:
+            await self._statuses.tell(self._app.now())
+        return has_changed
 
     def look_now(self, *, hurry: bool = False) -> bool:
         """The same in this thread; at once where it *hurries*."""
