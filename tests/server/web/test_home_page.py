@@ -95,6 +95,7 @@ async def test_a_stranger_sees_an_empty_house(tmp_path: Path) -> None:
         await ended(server, await started(server, "fails"))
         page = await look(server, "/", "stranger")
 
+    assert "may not see anything yet" in page.text
     assert not [name for name in ("asks", "fails", "nightly", "production") if name in page.text.split()]
     assert [link for link in page.links if link.startswith(("/runs", "/workflows", "/events"))] == []
 
