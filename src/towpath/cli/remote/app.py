@@ -47,7 +47,11 @@ class RemoteApp(App):
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        hello = say_hello(wire)
+        try:
+            hello = say_hello(wire)
+        except BaseException:
+            wire.close()
+            raise
         self._mirror = Path(tempfile.mkdtemp(prefix="tow-"))
         """Where the project's files are put; the folder of the data folder's place, which stays empty, lies beside it."""
         data = self._mirror / "data"
