@@ -16,7 +16,7 @@ from towpath.errors import NotFound
 from towpath.policy.access import Target
 from towpath.server.api import reach
 from towpath.server.call import Call, Forbidden
-from towpath.triggers.contract import Broken
+from towpath.triggers.contract import Broken, Listener
 
 WorkflowName = Annotated[
     str, Path(description="A workflow's name.", min_length=1, max_length=128, examples=["release"])
@@ -29,6 +29,12 @@ def workflows(call: Call) -> Iterator[tuple[str, Loaded | Broken]]:
     for name in sorted(known):
         if may_see(call, known[name]):
             yield name, known[name]
+
+
+def listeners(call: Call) -> Mapping[str, Listener]:
+    """What every workflow that loads listens to, by its name; worked out once for all of them."""
+    known = (one for one in call.app.listening.listeners() if isinstance(one, Listener))
+    return {one.workflow.name: one for one in known}
 
 
 def may_see(call: Call, one: Loaded | Broken) -> bool:

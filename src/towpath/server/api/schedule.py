@@ -9,7 +9,6 @@ from fastapi import Query
 from pydantic import Field
 
 from towpath.definition.inputs import InputsInvalid
-from towpath.definition.loader import Loaded
 from towpath.people import calendars
 from towpath.server.api import catalogue
 from towpath.server.api.told import MICROS, Moment, Told, moment_of
@@ -110,15 +109,13 @@ def coming(
     call: Call, start: int, end: int, *, workflow: str | None = None, starts_max: int = STARTS_MAX
 ) -> list[Start]:
     """What schedules start between two moments, of the workflows that whoever asks may see."""
-    listening = call.app.listening
+    heard = catalogue.listeners(call)
     listeners = [
-        listening.listener(one)
-        for name, one in catalogue.workflows(call)
-        if isinstance(one, Loaded) and workflow in (None, name)
+        heard[name] for name, _ in catalogue.workflows(call) if name in heard and workflow in (None, name)
     ]
     # A schedule names what comes after an instant: one microsecond less takes in the instant itself.
     return ahead.starts(
-        listeners, after=start - 1, until=end - 1, is_open=listening.is_open, starts_max=starts_max
+        listeners, after=start - 1, until=end - 1, is_open=call.app.listening.is_open, starts_max=starts_max
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -154,8 +154,9 @@ def list_workflows(
     """List the workflows of the project: what they are for, what starts them, how their latest runs went."""
     fitting = [(name, one) for name, one in catalogue.workflows(call) if _fits(name, one, q, kind)]
     page = list(itertools.islice(((name, one) for name, one in fitting if name > after), limit + 1))
+    heard = catalogue.listeners(call)
     return WorkflowPage(
-        items=[Workflow.model_validate(_object(call, name, one)) for name, one in page[:limit]],
+        items=[Workflow.model_validate(_object(call, name, one, heard)) for name, one in page[:limit]],
         next=page[limit - 1][0] if len(page) > limit else None,
         total=len(fitting),
     )
@@ -165,10 +166,11 @@ def list_workflows(
 def show_workflow(call: Asked, workflow: catalogue.WorkflowName) -> WorkflowDetail:
     """Show a workflow: its text, its inputs as JSON Schema, what starts it, and every problem with its place."""
     one = catalogue.find(call, workflow)
+    heard = catalogue.listeners(call)
     path = Path(one.path)
     text = one.text if isinstance(one, Broken) else one.source.text
     told = {
-        **_object(call, workflow, one),
+        **_object(call, workflow, one, heard),
         "digest": "" if isinstance(one, Broken) else one.digest,
         "path": shown_path(call, path),
         "source": text,
@@ -181,7 +183,7 @@ def show_workflow(call: Asked, workflow: catalogue.WorkflowName) -> WorkflowDeta
     }
     if isinstance(one, Loaded):
         inputs = one.workflow.inputs
-        triggers = call.app.listening.listener(one).triggers
+        triggers = heard[workflow].triggers if workflow in heard else ()
         told |= {
             "inputs": {
                 name: declared.model_dump(mode="json", exclude_unset=True)
@@ -285,7 +287,7 @@ def _fits(name: str, one: Loaded | Broken, q: str, kind: str | None) -> bool:
     return q.casefold() in text and kind in (None, one.workflow.kind)
 
 
-def _object(call: Call, name: str, one: Loaded | Broken) -> dict[str, Any]:
+def _object(call: Call, name: str, one: Loaded | Broken, heard: Mapping[str, Listener]) -> dict[str, Any]:
     if isinstance(one, Broken):
         return {
             "name": name,
@@ -300,7 +302,8 @@ def _object(call: Call, name: str, one: Loaded | Broken) -> dict[str, Any]:
             "recent": _recent(call, name),
             "next_start": None,
         }
-    workflow, listener = one.workflow, call.app.listening.listener(one)
+    workflow, listener = one.workflow, heard.get(name)
+    triggers = () if listener is None else listener.triggers
     return {
         "name": workflow.name,
         "title": workflow.title,
@@ -308,11 +311,11 @@ def _object(call: Call, name: str, one: Loaded | Broken) -> dict[str, Any]:
         "kind": workflow.kind,
         "environment": workflow.environment,
         "labels": dict(workflow.labels),
-        "triggers": list(dict.fromkeys(trigger.kind for trigger in listener.triggers)),
+        "triggers": list(dict.fromkeys(trigger.kind for trigger in triggers)),
         "is_broken": False,
         "why": "",
         "recent": _recent(call, name),
-        "next_start": stamp_or_none(_next_start(call, listener)),
+        "next_start": None if listener is None else stamp_or_none(_next_start(call, listener)),
     }
 
 
