@@ -23,8 +23,10 @@ from towpath.server.identity import tokens
 from towpath.server.running.holding import holder_of
 from towpath.settings import Settings
 from towpath.store.folder import DataFolder
+from towpath.store.reader import SqliteReader
+from towpath.store.sqlite import open_reader
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 """How long anything may take on a machine that is busy; nothing is expected to be quicker."""
 SECRET = "hush"
 PROJECT = """
@@ -45,6 +47,8 @@ class Served:
     environ: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     address: str = ""
+    _reader: SqliteReader | None = None
+    _client: httpx2.Client | None = None
 
     @property
     def data(self) -> Path:
@@ -83,8 +87,15 @@ class Served:
             return False
         self.address = holder.address
         with contextlib.suppress(httpx2.HTTPError):
-            return bool(httpx2.get(f"{self.address}/readyz", timeout=5, verify=False).status_code == 200)
+            return bool(self.client.get(f"{self.address}/readyz", timeout=5).status_code == 200)
         return False
+
+    @property
+    def client(self) -> httpx2.Client:
+        """One for all requests: each would read every certificate of the machine again."""
+        if self._client is None:
+            self._client = httpx2.Client(verify=False, timeout=PATIENCE_SECONDS)
+        return self._client
 
     def kill(self) -> None:
         """`kill -9`."""
@@ -110,11 +121,11 @@ class Served:
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
         """A request."""
-        return httpx2.get(f"{self.address}{path}", timeout=PATIENCE_SECONDS, **options)
+        return self.client.get(f"{self.address}{path}", **options)
 
     def post(self, path: str, **options: Any) -> httpx2.Response:
         """A request that brings something."""
-        return httpx2.post(f"{self.address}{path}", timeout=PATIENCE_SECONDS, **options)
+        return self.client.post(f"{self.address}{path}", **options)
 
     @contextlib.contextmanager
     def app(self) -> Iterator[App]:
@@ -135,8 +146,17 @@ class Served:
         """Every run with its status, oldest first."""
         if not (self.data / "towpath.db").exists():
             return []
-        with self.app() as app:
-            return [(row.workflow, row.summary.status) for row in reversed(app.reader.runs())]
+        if self._reader is None:
+            self._reader = open_reader(self.data)
+        return [(row.workflow, row.summary.status) for row in reversed(self._reader.runs())]
+
+    def close(self) -> None:
+        """Ends whatever is left."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        for opened in (self._reader, self._client):
+            if opened is not None:
+                opened.close()
 
 
 @contextlib.contextmanager
@@ -147,8 +167,7 @@ def served(folder: Path, *options: str, **environ: str) -> Iterator[Served]:
     try:
         yield one
     finally:
-        if one.process is not None and one.process.poll() is None:
-            one.kill()
+        one.close()
 
 
 def wait_for(condition: Callable[[], object], *, what: str) -> None:
@@ -156,7 +175,7 @@ def wait_for(condition: Callable[[], object], *, what: str) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < until, f"waited in vain for {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def github(payload: object, *, event: str = "push", delivery: str, secret: str = SECRET) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 
 import httpx2
 import pytest
-from serving_support import Served, push, served, wait_for
+from serving_support import PATIENCE_SECONDS, Served, push, served, wait_for
 
 from tiers import Tier
 from towpath.server.identity import signing_in
@@ -42,7 +43,7 @@ def test_the_first_start_prints_a_link_and_the_second_goes_on(tmp_path: Path) ->
         beside = one.tow("run", "slow", "--no-ask")
         wait_for((tmp_path / "begun").exists, what="a step that runs")
         second = one.tow("up", "--listen", "127.0.0.1:0")
-        refused = second.wait(60)
+        refused = second.wait(PATIENCE_SECONDS)
         told = one.err
         one.kill()
         beside.kill()
@@ -116,27 +117,33 @@ def _ended(one: Served) -> int:
     return sum(status == "succeeded" for _, status in one.statuses())
 
 
-def test_a_supervisor_is_told_and_every_line_of_the_log_is_an_object(tmp_path: Path) -> None:
-    """A supervisor hears READY, signs of life and STOPPING; `--log-format json` writes one object a line; Prometheus takes the metrics."""
+def test_with_a_certificate_a_supervisor_and_a_log_for_machines(tmp_path: Path) -> None:
+    """It speaks TLS and says so, a supervisor hears READY, signs of life and STOPPING, each line of the log is an object, Prometheus reads it."""
+    certificate = certified(tmp_path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
-        heard.settimeout(60)
-        with served(
-            tmp_path / "project",
+        heard.settimeout(PATIENCE_SECONDS)
+        options = (
             "--log-format",
             "json",
-            NOTIFY_SOCKET=str(tmp_path / "notify"),
-            WATCHDOG_USEC="200000",
-        ) as one:
+            "--tls-cert",
+            str(certificate),
+            "--tls-key",
+            str(tmp_path / "key.pem"),
+        )
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        with served(tmp_path / "project", *options, **environ) as one:
             one.add("slow", SLOW)
             one.start()
             told = [heard.recv(1_000).decode() for _ in range(4)]
+            trusting = ssl.create_default_context(cafile=certificate)
+            live = httpx2.get(f"{one.address}/healthz", verify=trusting, timeout=PATIENCE_SECONDS)
             metrics = one.get("/metrics", headers=one.token("prometheus", scope=("health.view",)))
             refused = [
                 one.get("/metrics").status_code,
                 one.get("/readyz", headers={"Host": "evil.example"}).status_code,
             ]
-            one.stop()
+            code = one.stop()
             heard.setblocking(False)
             while "STOPPING=1" not in told[-1]:
                 told.append(heard.recv(1_000).decode())
@@ -145,6 +152,7 @@ def test_a_supervisor_is_told_and_every_line_of_the_log_is_an_object(tmp_path: P
         ["promtool", "check", "metrics"], input=metrics.text, capture_output=True, text=True, check=False
     )
 
+    assert (one.address.startswith("https://127.0.0.1:"), live.text, code) == (True, "ok\n", 0)
     assert (told[0].splitlines()[0], told.count("WATCHDOG=1") >= 2) == ("READY=1", True)
     assert {"server.ready", "server.stopping", "server.closed"} <= {line["event"] for line in lines}
     assert refused == [401, 400]
@@ -152,26 +160,17 @@ def test_a_supervisor_is_told_and_every_line_of_the_log_is_an_object(tmp_path: P
     assert (checked.returncode, checked.stdout) == (0, ""), checked.stderr
 
 
-def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
-    """What other machines reach is encrypted, and the address that is printed says so."""
+def certified(folder: Path) -> Path:
+    """A certificate for this machine, that its own key has signed."""
     openssl = shutil.which("openssl")
     assert openssl is not None
+    certificate = folder / "cert.pem"
     subprocess.run(
         [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
-    options = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
-    with served(tmp_path / "project", *options) as one:
-        one.add("slow", SLOW)
-        one.start()
-        import ssl
-
-        trusting = ssl.create_default_context(cafile=tmp_path / "cert.pem")
-        answer = httpx2.get(f"{one.address}/healthz", verify=trusting, timeout=60)
-        code = one.stop()
-
-    assert (one.address.startswith("https://127.0.0.1:"), answer.text, code) == (True, "ok\n", 0)
+    return certificate
 
 
 @pytest.mark.parametrize(
