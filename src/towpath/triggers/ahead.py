@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
+import bisect
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -39,13 +40,23 @@ def starts(
     starts_max: int,
 ) -> list[Start]:
     """The first starts that come after an instant, in order; *until* is the last instant that a schedule may name."""
+    each = [
+        _starts(listener, trigger.settings, after, is_open)
+        for listener, trigger in entries(listeners)
+        if isinstance(trigger.settings, Schedule)
+    ]
     found: list[Start] = []
-    for listener, trigger in entries(listeners):
-        if isinstance(trigger.settings, Schedule):
-            coming = _starts(listener, trigger.settings, after, is_open)
-            within = itertools.takewhile(lambda start: start.named <= until, coming)
-            found.extend(itertools.islice(within, starts_max))
-    return sorted(found)[:starts_max]
+    # Each schedule is asked only as far as it is needed; a start comes at the instant that is named, or with its jitter later.
+    for start in heapq.merge(*each, key=_named):
+        is_enough = len(found) >= starts_max and found[starts_max - 1].at <= start.named
+        if start.named > until or is_enough:
+            break
+        bisect.insort(found, start)
+    return found[:starts_max]
+
+
+def _named(start: Start) -> Micros:
+    return start.named
 
 
 def _starts(listener: Listener, said: Schedule, after: Micros, is_open: IsOpen) -> Iterator[Start]:
