@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -227,24 +227,22 @@ class Shop:
 
 
 @contextlib.contextmanager
-def shop(folder: Path, project: str, workflows: dict[str, str]) -> Iterator[Shop]:
-    """A server over a project, and a browser."""
-    with served(folder) as one, chromium() as browser:
+def running(folder: Path, project: str, workflows: Mapping[str, str]) -> Iterator[Served]:
+    """A server over a project."""
+    with served(folder) as one:
         (folder / "towpath.yaml").write_text(project)
         for name, text in workflows.items():
             one.add(name, text)
         one.start()
-        made = Shop(served=one, browser=browser)
-        try:
-            yield made
-        finally:
-            for context in made.contexts.values():
-                context.close()
+        yield one
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window.
+
+    While it is there, no event loop can run in this thread: it has to be gone before the next test that is a coroutine.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", CHROMIUM), args=list(FLAGS)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from browser_support import SCREENSHOTS, Shop, Watched
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 FITNESS = (Path(__file__).parent / "fitness.js").read_text()
-LOOKS = [(width, scheme) for width in (1280, 360) for scheme in ("light", "dark")]
+WIDTHS = (1280, 360)
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 LONG = "v" + "1234567890." * 12 + "0"
 
 
@@ -75,49 +77,50 @@ def _first_event(watched: Watched) -> str:
     return address
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_every_page_is_fit_to_be_used(acme: Shop, addresses: dict[str, str], width: int, scheme: str) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_is_fit_to_be_used(acme: Shop, addresses: dict[str, str], width: int) -> None:
     """No complaint of the browser, no request elsewhere, AA contrast, nothing too small to press, no scrolling to the side, names for all."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     unfit: dict[str, list[str]] = {}
-    with acme.watched("ada", width=width, scheme=scheme) as watched:
+    with acme.watched("ada", width=width) as watched:
         for name, address in addresses.items():
-            page = watched.go(address)
-            page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
-            if wrong := page.evaluate(FITNESS):
-                unfit[name] = wrong
+            unfit |= looked_at(watched.go(address), name, width)
     print(f"screenshots: {SCREENSHOTS}")
 
     assert unfit == {}
     assert (watched.complaints, watched.abroad) == ([], [])
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_pages_outside_are_fit_too(acme: Shop, width: int, scheme: str) -> None:
-    """Signing in, being refused and finding nothing are pages like the others."""
+def looked_at(page: Page, name: str, width: int) -> dict[str, list[str]]:
+    """Takes pictures of a page in both colours; gives what is wrong with it."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[str]] = {}
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+        if wrong := page.evaluate(FITNESS):
+            found[f"{name}, {scheme}"] = wrong
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pages_outside_are_fit_too(acme: Shop, width: int) -> None:
+    """Signing in, being refused and finding nothing are pages like the others."""
     unfit: dict[str, list[str]] = {}
-    context = acme.browser.new_context(
-        viewport={"width": width, "height": 740}, color_scheme="dark" if scheme == "dark" else "light"
-    )
+    context = acme.browser.new_context(viewport={"width": width, "height": 740})
     outside = Watched(page=context.new_page(), origin=acme.origin, expected=("401", "404", "403")).begin()
     for name, address in {"login": "/login", "login-link": "/login?link=towl_made_up"}.items():
         page = outside.go(address)
-        page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
-        unfit[name] = page.evaluate(FITNESS)
+        unfit |= looked_at(page, name, width)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("main")).to_contain_text("does not let you in")
-    page.screenshot(path=SCREENSHOTS / f"login-refused-{width}-{scheme}.png", full_page=True)
-    unfit["login-refused"] = page.evaluate(FITNESS)
+    unfit |= looked_at(page, "login-refused", width)
     context.close()
-    with acme.watched("vic", width=width, scheme=scheme) as watched:
+    with acme.watched("vic", width=width) as watched:
         watched.expected = ("404", "403")
         for name, address in {"not-found": "/runs/4711", "forbidden": "/audit"}.items():
-            page = watched.go(address)
-            page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
-            unfit[name] = page.evaluate(FITNESS)
+            unfit |= looked_at(watched.go(address), name, width)
 
-    assert {name: wrong for name, wrong in unfit.items() if wrong} == {}
+    assert unfit == {}
     assert (outside.complaints, outside.abroad, watched.complaints, watched.abroad) == ([], [], [], [])
 
 
