@@ -249,6 +249,8 @@ def test_the_record_is_only_added_to(store: SqliteStore, sql: str) -> None:
         ("UPDATE identity_acts SET by = 'user:ben' WHERE id = 2", 2),
         ("UPDATE identity_acts SET at = at + 1 WHERE id = 1", 1),
         ("DELETE FROM identity_acts WHERE id = 2", 3),
+        ("DELETE FROM identity_acts WHERE id = 3", 3),
+        ("DELETE FROM identity_acts", 1),
         ("INSERT INTO identity_acts VALUES (4, 1, 'a', 'b', 'c', 'd', x'00')", 4),
     ],
 )

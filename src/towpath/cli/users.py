@@ -49,10 +49,15 @@ def _list(session: Session, *, as_json: bool) -> int:
     from towpath.cli.views import facts
     from towpath.cli.views.lines import line, table
     from towpath.server.identity import accounts
+    from towpath.server.identity.standing import Standings
     from towpath.server.shapes.identities import user_object
 
     app = session.app()
-    found = [(one, accounts.roles_of(app, accounts.actor_of(app, one))) for one in accounts.everybody(app)]
+    standings = Standings()
+    found = [
+        (one, accounts.roles_of(app, accounts.actor_of(app, one, standings=standings)))
+        for one in accounts.everybody(app)
+    ]
     if as_json:
         for account, held in found:
             click.echo(facts.json_line(user_object(account, held)))

@@ -20,9 +20,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from towpath.core.run import Micros
-from towpath.definition.project import ProjectFile, User
+from towpath.definition.project import Group, ProjectFile, User
 from towpath.errors import NotFound
 from towpath.people import civil_time, rotas
 from towpath.people.civil_time import FOREVER
@@ -39,6 +40,9 @@ CHANGES_MAX = 20_000
 
 SERVICE = "service:"
 """What the names of service accounts begin with."""
+
+Duties: TypeAlias = Mapping[str, frozenset[str]]
+"""Who is on call in each rota."""
 
 _MAIL = re.compile(r"<([^<>@\s]+@[^<>@\s]+)>\s*$")
 
@@ -108,6 +112,8 @@ class Directory:
     rotas: Mapping[str, Rota] = field(init=False, repr=False, compare=False)
     absences: Mapping[str, tuple[Away, ...]] = field(init=False, repr=False, compare=False)
     emails: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
+    around: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    """The groups that name a principal among their members."""
 
     def __post_init__(self) -> None:
         """Read rotas, absences and addresses."""
@@ -116,6 +122,7 @@ class Directory:
         object.__setattr__(self, "rotas", read)  # the dataclass is frozen for everybody else
         object.__setattr__(self, "absences", _absences(people.users))
         object.__setattr__(self, "emails", _emails(people.users))
+        object.__setattr__(self, "around", _around(people.groups))
 
     @property
     def names_people(self) -> bool:
@@ -180,32 +187,33 @@ class Directory:
         found = [each for each in self.absences.get(name, ()) if each.start <= at < each.end]
         return found[-1] if found else None
 
-    def principals_of(self, name: str, at: Micros, *, groups: Iterable[str] = ()) -> frozenset[str]:
+    def duties(self, at: Micros) -> Duties:
+        """Who is on call in every rota at an instant."""
+        return {name: self.who_is_on_call(name, at).people for name in self.rotas}
+
+    def principals_of(
+        self, name: str, at: Micros, *, groups: Iterable[str] = (), duties: Duties | None = None
+    ) -> frozenset[str]:
         """All whom a grant may name when it means the user *name*: the name, the groups around it, the rotas of this moment.
 
         Who is away belongs to their groups all the same: an absence says who is asked, and not who may look. *groups* are those that an
         identity provider vouches for; they count in a project that has one, and where the file does not say itself who is in them.
+        *duties* are those of the moment, where they were asked for already.
         """
         people = self.file.people
         elsewhere = set(groups) - set(people.groups) if people.provider == "oidc" else set()
-        found = {
+        turns = self.duties(at) if duties is None else duties
+        due = [
             f"user:{name}",
             *(f"group:{group}" for group in elsewhere),
-            *(
-                f"oncall:{rota}"
-                for rota in self.rotas
-                if name in _Reach.of(self, [f"oncall:{rota}"]).users
-                and name in self.who_is_on_call(rota, at).people
-            ),
-        }
-        known = 0
-        while len(found) > known:  # groups in groups, from the inside out
-            known = len(found)
-            found.update(
-                f"group:{group}"
-                for group, said in people.groups.items()
-                if not found.isdisjoint(said.members)
-            )
+            *(f"oncall:{rota}" for rota, on_duty in turns.items() if name in on_duty),
+        ]
+        found: set[str] = set()
+        while due:  # from the inside out
+            principal = due.pop()
+            if principal not in found:
+                found.add(principal)
+                due.extend(self.around.get(principal, ()))
         return frozenset(found)
 
     def user(self, name: str) -> User | None:
@@ -483,6 +491,14 @@ def _absences(users: Mapping[str, User]) -> dict[str, tuple[Away, ...]]:
                 )
                 for absence in user.absences
             )
+    return found
+
+
+def _around(groups: Mapping[str, Group]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, group in groups.items():
+        for member in group.members:
+            found[member] = (*found.get(member, ()), f"group:{name}")
     return found
 
 

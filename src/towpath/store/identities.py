@@ -208,7 +208,8 @@ class SqliteIdentities:
                 if link != written or act.number != number + 1:
                     return act.number
                 number = act.number
-        return None
+        given = self._rows("acts_given")
+        return number + 1 if given and given[0][0] != number else None
 
     def has_done(self, did: str) -> bool:
         """Whether anybody has ever done this."""

@@ -12,6 +12,7 @@ from towpath.server.api.me import Role
 from towpath.server.call import Asked, Call, Forbidden
 from towpath.server.identity import accounts, links
 from towpath.server.identity.accounts import USER, Account
+from towpath.server.identity.standing import Standings
 from towpath.server.routing import Routes
 from towpath.server.shapes import identities as shapes
 from towpath.server.shapes.moments import stamp
@@ -104,7 +105,8 @@ class IdentityActs(BaseModel):
 @ROUTES.get("", permission="people.view", response_model=Users, operation_id="list_users")
 def list_users(call: Asked) -> Users:
     """List all people and service accounts, with their roles."""
-    return Users(items=[_user(call, one) for one in accounts.everybody(call.app)])
+    standings = Standings()
+    return Users(items=[_user(call, one, standings) for one in accounts.everybody(call.app)])
 
 
 @ROUTES.get("/acts", permission="audit.view", response_model=IdentityActs, operation_id="list_identity_acts")
@@ -188,6 +190,6 @@ def check_may_let_in(call: Call, name: str) -> None:
         )
 
 
-def _user(call: Call, account: Account) -> User:
-    roles = accounts.roles_of(call.app, accounts.actor_of(call.app, account))
-    return User.model_validate(shapes.user_object(account, roles))
+def _user(call: Call, account: Account, standings: Standings | None = None) -> User:
+    actor = accounts.actor_of(call.app, account, standings=standings)
+    return User.model_validate(shapes.user_object(account, accounts.roles_of(call.app, actor)))

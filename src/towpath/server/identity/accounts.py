@@ -22,6 +22,7 @@ from towpath.people.directory import SERVICE
 from towpath.people.vouched import Vouched
 from towpath.policy import access
 from towpath.policy.access import Actor
+from towpath.server.identity.standing import Standings
 from towpath.store.contract import IdentityAct, UserRow
 
 if TYPE_CHECKING:
@@ -124,18 +125,23 @@ def everybody(app: App) -> tuple[Account, ...]:
 
 
 def actor_of(
-    app: App, account: Account, *, scope: tuple[str, ...] = ("*",), groups: Iterable[str] | None = None
+    app: App,
+    account: Account,
+    *,
+    scope: tuple[str, ...] = ("*",),
+    groups: Iterable[str] | None = None,
+    standings: Standings | None = None,
 ) -> Actor:
     """Somebody as those see them who say what they may do; *groups* are those that this very sign-in vouches for."""
     if not account.is_person:
         return Actor(name=account.principal, principals=frozenset({account.principal}), scope=scope)
-    at = app.now()
-    directory = app.desk.directory
     if groups is None:
         groups = vouched(app).groups_of(account.principal) if _has_provider(app) else ()
     return Actor(
         name=account.principal,
-        principals=directory.principals_of(account.name, at, groups=groups),
+        principals=(standings or Standings()).principals_of(
+            app.desk.directory, account.name, app.now(), groups
+        ),
         scope=scope,
         is_owner=is_owner(app, account.principal),
     )

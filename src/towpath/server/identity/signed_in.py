@@ -13,6 +13,7 @@ from towpath.server.call import Visitor, VisitorWay
 from towpath.server.guarding import SESSION_COOKIE
 from towpath.server.identity import accounts, codes, signing_in
 from towpath.server.identity.codes import Kind
+from towpath.server.identity.standing import Standings
 from towpath.store.contract import SessionId, SessionRow, TokenId, TokenRow
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SignedIn:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._standings = Standings()
 
     def visitor_of(self, connection: HTTPConnection) -> Visitor | None:
         """Who asks; where a token is shown, it alone counts."""
@@ -87,5 +89,5 @@ class SignedIn:
         account = accounts.find(self._app, owner)
         if account is None or account.is_disabled:
             return None
-        actor = accounts.actor_of(self._app, account, scope=scope, groups=groups)
+        actor = accounts.actor_of(self._app, account, scope=scope, groups=groups, standings=self._standings)
         return Visitor(actor=actor, way=way, key=key)

@@ -116,6 +116,10 @@ SELECT id, at, by, did, about, text FROM identity_acts WHERE id < ? ORDER BY id 
 -- What was done, in order, with the links.
 SELECT id, at, by, did, about, text, link FROM identity_acts WHERE id > ? ORDER BY id LIMIT ?;
 
+-- name: acts_given
+-- The last number that an act was given, there or gone.
+SELECT seq FROM sqlite_sequence WHERE name = 'identity_acts';
+
 -- name: has_done
 -- Whether anybody has ever done this.
 SELECT EXISTS (SELECT 1 FROM identity_acts WHERE did = ?);
