@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,29 @@ def test_too_many_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     files_ = Files(tmp_path, "- file: {path: '*.csv'}")
 
     assert [why for _, why in files_.look().errors] == ["*.csv means more than FILES_MAX (2) files"]
+
+
+def test_a_repository_that_does_not_answer_holds_up_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Repositories and files are looked at in threads of their own: the one goes on while the other hangs."""
+    (tmp_path / "in").mkdir()
+    files = Files(
+        tmp_path, "- file: {path: in, settle: 0s}\n- git.poll: {url: 'https://git.invalid/shop.git'}"
+    )
+    answers = threading.Event()
+    monkeypatch.setattr(
+        "towpath.triggers.watch.watcher.GitPolling.look", lambda *_: int(not answers.wait(60))
+    )
+    files.world.at += 100 * SECOND
+    hanging = threading.Thread(target=files.watcher.look, args=(("repository",),))
+    hanging.start()
+    files.write("in/new.csv", "1")
+    looked = [files.watcher.look(("file",)).kept]
+    files.world.at += 10 * SECOND
+    looked.append(files.watcher.look(("file",)).kept)
+    is_hanging = hanging.is_alive()
+    answers.set()
+    hanging.join()
+
+    assert (sum(looked), is_hanging) == (1, True)

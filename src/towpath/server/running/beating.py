@@ -25,6 +25,7 @@ from towpath.store.contract import Life, Mark, StaleMark
 if TYPE_CHECKING:
     from towpath.server.call import Parts
     from towpath.triggers.watch import Looked
+    from towpath.triggers.watch.watcher import Kind
 
 _LOG = logging.getLogger("towpath.server")
 SCHEDULES_SECONDS: Final = 5.0
@@ -106,10 +107,16 @@ def parts_of(parts: Parts) -> tuple[Part, ...]:
             look=looks.schedules,
         ),
         Part(
-            name="watches",
-            does="looks for changes in repositories and files",
+            name="repositories",
+            does="looks for changes in repositories",
             every_seconds=WATCHES_SECONDS,
-            look=looks.watches,
+            look=partial(looks.watches, "repository"),
+        ),
+        Part(
+            name="files",
+            does="looks for changes in files",
+            every_seconds=WATCHES_SECONDS,
+            look=partial(looks.watches, "file"),
         ),
         Part(
             name="metrics",
@@ -213,8 +220,8 @@ class _Looks:
             raise PartFailed(why, due=self._app.now() + round(project.every_seconds * SECOND))
         return None
 
-    async def watches(self) -> Micros | None:
-        return self._looked(await asyncio.to_thread(self._app.watcher.look))
+    async def watches(self, kind: Kind) -> Micros | None:
+        return self._looked(await asyncio.to_thread(self._app.watcher.look, (kind,)))
 
     async def metrics(self) -> Micros | None:
         return self._looked(await self._app.metrics.look())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from towpath.core.run import Micros
 from towpath.definition.triggers import File, GitPoll
@@ -19,6 +20,10 @@ from towpath.triggers.watch.files import FileWatch
 from towpath.triggers.watch.polling import GitPolling
 
 SECOND: Micros = 1_000_000
+Kind: TypeAlias = Literal["repository", "file"]
+KINDS: tuple[Kind, ...] = ("repository", "file")
+AT_ONCE = 4
+"""Repositories and paths that are looked at at the same time: one that does not answer holds up few others."""
 FILES_EVERY_SECONDS = 2
 """How often files are looked at."""
 
@@ -47,6 +52,7 @@ class _Watched:
     """What is looked at, how often, and how it is made."""
 
     name: str
+    kind: Kind
     every: Micros
     make: Callable[[], _Watch]
 
@@ -62,28 +68,38 @@ class Watcher:
         self._folder = folder
         self._copies = copies
         self._now = now
-        self._due: dict[str, Micros] = {}
+        self._due: dict[Kind, dict[str, Micros]] = {kind: {} for kind in KINDS}
 
-    def look(self) -> Looked:
-        """Look at everything whose time has come, and keep an event for every change."""
+    def look(self, kinds: Sequence[Kind] = KINDS) -> Looked:
+        """Look at everything whose time has come, and keep an event for every change.
+
+        Each kind may be looked at by a thread of its own: a repository that does not answer holds up no files.
+        """
+        found = [self._look(kind) for kind in kinds]
+        return Looked(
+            kept=sum(one.kept for one in found),
+            errors=tuple(error for one in found for error in one.errors),
+            next_at=min((one.next_at for one in found if one.next_at is not None), default=None),
+        )
+
+    def _look(self, kind: Kind) -> Looked:
         now = self._now()
+        due = self._due[kind]
+        watched = [one for one in self._watched() if one.kind == kind]
+        ripe = [one for one in watched if not now < due.get(one.name, 0) <= now + one.every]
+        self._due[kind] = due = {one.name: due.get(one.name, 0) for one in watched}
+        due.update({one.name: now + one.every for one in ripe})
         kept = 0
         errors: list[tuple[str, str]] = []
-        watched = list(self._watched())
-        for one in watched:
-            if self._due.get(one.name, 0) > now and self._due[one.name] - now <= one.every:
-                continue
-            self._due[one.name] = now + one.every
-            try:
-                kept += one.make().look(now)
-            except StoreUnavailable:
-                raise
-            except StaleMark:
-                continue  # another process was quicker, and has kept the same
-            except TowpathError as problem:
-                errors.append((one.name, problem.message))
-        self._due = {one.name: self._due[one.name] for one in watched}
-        return Looked(kept=kept, errors=tuple(errors), next_at=min(self._due.values(), default=None))
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"watch-{kind}") as pool:
+            for one, looking in [(one, pool.submit(_look_at, one, now)) for one in ripe]:
+                try:
+                    kept += looking.result()
+                except StoreUnavailable:
+                    raise
+                except TowpathError as problem:
+                    errors.append((one.name, problem.message))
+        return Looked(kept=kept, errors=tuple(errors), next_at=min(due.values(), default=None))
 
     def _watched(self) -> Iterator[_Watched]:
         repositories: defaultdict[str, list[GitPoll]] = defaultdict(list)
@@ -95,14 +111,23 @@ class Watcher:
                 files[trigger.settings.path].append(trigger.settings)
         for url, polls in repositories.items():
             every = round(min(poll.every for poll in polls) * SECOND)
-            yield _Watched(name=url, every=every, make=partial(self._repository, url, polls))
+            yield _Watched(
+                name=url, kind="repository", every=every, make=partial(self._repository, url, polls)
+            )
         for path, watches in files.items():
             settle = round(min(watch.settle for watch in watches) * SECOND)
             make = partial(FileWatch, self._events, path, self._folder, settle=settle)
-            yield _Watched(name=path, every=FILES_EVERY_SECONDS * SECOND, make=make)
+            yield _Watched(name=path, kind="file", every=FILES_EVERY_SECONDS * SECOND, make=make)
 
     def _repository(self, url: str, polls: list[GitPoll]) -> GitPolling:
         """A repository, for all who ask for it; the token is that of the first who names one."""
         secret = next((poll.secret for poll in polls if poll.secret is not None), None)
         token = None if secret is None else self._project.secret(secret)
         return GitPolling(self._events, url, self._copies, token=token, wanted=polls)
+
+
+def _look_at(one: _Watched, now: Micros) -> int:
+    try:
+        return one.make().look(now)
+    except StaleMark:
+        return 0  # another process was quicker, and has kept the same
