@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import lists
 import rig
 from rig import Figure
 
@@ -377,4 +378,5 @@ CASES: dict[str, Callable[[], list[Figure]]] = {
     "gates": gates,
     "recovery": recovery,
     "start_up": start_up,
+    "lists": lists.lists,
 }

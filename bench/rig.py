@@ -86,6 +86,11 @@ async def engine(project: Path) -> AsyncIterator[tuple[app.App, EmbeddedEngine]]
 _nothing: FunctionAction = nothing
 
 
+def plugged_together(project: Path) -> app.App:
+    """The application over a project."""
+    return app.build(settings.load(project, project=project))
+
+
 def request(built: app.App, text: str, inputs: dict[str, object] | None = None) -> StartRequest:
     """A start of the workflow in *text*."""
     loaded = loader.load_workflow(text, path="bench.yaml")
