@@ -64,6 +64,7 @@ MODULES: Final = (
     "towpath.server.web.upkeep",
     "towpath.server.web.home",
     "towpath.server.web.run",
+    "towpath.server.web.run_logs",
     "towpath.server.web.acts",
     "towpath.server.web.runs",
     "towpath.server.web.workflows",

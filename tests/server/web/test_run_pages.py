@@ -351,3 +351,33 @@ async def test_failed_items_are_found_among_many(tmp_path: Path) -> None:
 
     assert "/runs/1?step=fleet&only=failed#step" in every.links
     assert ("3 items" in every.text, "1 failed item" in failed.text) == (True, True)
+
+
+PRINTS = """
+name: prints
+steps:
+  - {id: much, run: 'seq -f "line %g" 1 2500'}
+  - {id: little, run: 'echo only this'}
+"""
+
+
+async def test_a_long_log_is_read_page_by_page(tmp_path: Path) -> None:
+    """The end of a long log comes first; links lead back to its beginning and forth again, and a step has its own."""
+    write_project(tmp_path, {"prints": PRINTS})
+    async with server_in(tmp_path) as server:
+        await ended(server, await started(server, "prints"))
+        end = await look(server, "/runs/1?view=logs&step=much")
+        before = await look(server, next(link for link in end.links if "after=500" in link))
+        first = await look(server, next(link for link in before.links if "after=0" in link))
+        forth = await look(server, next(link for link in first.links if "after=1000" in link))
+        little = await look(server, "/runs/1?view=logs&step=little")
+
+    assert (lines_of(end)[0], lines_of(end)[-1]) == ("line 1501", "line 2500")
+    assert (lines_of(before)[0], lines_of(before)[-1]) == ("line 501", "line 1500")
+    assert (lines_of(first)[0], lines_of(forth)[0]) == ("line 1", "line 1001")
+    assert lines_of(little) == ["only this"]
+
+
+def lines_of(page: Page) -> list[str]:
+    """The lines that a log shows, in order."""
+    return [text for text in page.texts if text.startswith(("line ", "only "))]
