@@ -53,7 +53,8 @@ def _app(context: click.Context) -> Any:  # noqa: ANN401 - imported when a compl
     from towpath.cli.session import Session
 
     root = context.find_root()
-    session = Session(project=root.params.get("project"), data=root.params.get("data"))
+    named = {name: root.params.get(name) for name in ("project", "data", "server")}
+    session = Session(**named)
     return session.app()
 
 
