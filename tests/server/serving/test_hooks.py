@@ -198,11 +198,14 @@ async def test_slack_is_answered_as_it_wants(server: TestServer) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("limit", "least"), [("HOOKS_AT_ONCE_MAX", 1), ("HOOK_BYTES_AT_ONCE_MAX", BODY_BYTES_MAX)]
+)
 async def test_too_many_at_once_are_asked_to_come_again(
-    server: TestServer, monkeypatch: pytest.MonkeyPatch
+    server: TestServer, monkeypatch: pytest.MonkeyPatch, limit: str, least: int
 ) -> None:
-    """While as many deliveries are on their way as may be, one more gets 429 before its body is read."""
-    monkeypatch.setattr(hooks, "HOOKS_AT_ONCE_MAX", 1)
+    """While as many deliveries, or bytes of them, are on their way as may be, one more gets 429 before its body is read."""
+    monkeypatch.setattr(hooks, limit, least)
     goes_on = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -235,7 +238,8 @@ async def test_a_body_that_does_not_come_is_given_up(
 
     answer = await server.client.post("/hooks/github", content=never())
 
-    assert (answer.status_code, server.application.state.door.inside) == (400, 0)
+    door = hooks.door_of(server.application)
+    assert (answer.status_code, door.inside, door.bytes) == (400, 0, 0)
 
 
 async def test_a_page_cannot_be_made_to_deliver(server: TestServer) -> None:

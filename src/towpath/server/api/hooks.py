@@ -23,12 +23,14 @@ from starlette.responses import JSONResponse, Response
 from towpath.errors import LimitExceeded, StoreUnavailable, TowpathError
 from towpath.server.call import Parts
 from towpath.server.routing import PUBLIC, Routes
-from towpath.triggers.contract import Malformed, RawRequest
+from towpath.triggers.contract import BODY_BYTES_MAX, Malformed, RawRequest
 from towpath.triggers.inbox import Receipt
 
 ROUTES = Routes(tag="hooks")
 HOOKS_AT_ONCE_MAX: Final = 256
 """Deliveries that are taken in at the same time; one more is answered with 429."""
+HOOK_BYTES_AT_ONCE_MAX: Final = 64 * 1024 * 1024
+"""Their bodies together; one that does not say how long it is counts as the longest that is taken."""
 HOOK_THREADS: Final = 4
 """Threads in which they are verified and kept."""
 BODY_SECONDS_MAX: Final = 30.0
@@ -85,9 +87,14 @@ async def receive(path: Annotated[str, Path(max_length=200)], request: Request) 
 
 async def _taken_in(path: str, request: Request, parts: Parts) -> tuple[Receipt, list[int]]:
     door = door_of(request.app)
-    with door.entered():
+    with door.entered(_length(request)):
         raw = RawRequest(path=f"/{path}", headers=dict(request.headers), body=await _body(request))
         return await asyncio.get_running_loop().run_in_executor(door.threads, _keep, parts, raw)
+
+
+def _length(request: Request) -> int:
+    said = request.headers.get("content-length", "")
+    return min(int(said), BODY_BYTES_MAX) if said.isdecimal() else BODY_BYTES_MAX
 
 
 async def _body(request: Request) -> bytes:
@@ -122,21 +129,25 @@ class Door:
     def __init__(self) -> None:
         self.threads = ThreadPoolExecutor(HOOK_THREADS, thread_name_prefix="hooks")
         self.inside = 0
+        self.bytes = 0
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        """Lets one in; raises LimitExceeded where there are too many."""
-        if self.inside >= HOOKS_AT_ONCE_MAX:
+    def entered(self, length: int) -> Iterator[None]:
+        """Lets one in that is so many bytes long; raises LimitExceeded where there are too many."""
+        if self.inside >= HOOKS_AT_ONCE_MAX or self.bytes + length > HOOK_BYTES_AT_ONCE_MAX:
             raise LimitExceeded(
-                f"more than HOOKS_AT_ONCE_MAX ({HOOKS_AT_ONCE_MAX}) deliveries come in at once",
+                f"more deliveries come in at once than HOOKS_AT_ONCE_MAX ({HOOKS_AT_ONCE_MAX}) "
+                f"or HOOK_BYTES_AT_ONCE_MAX ({HOOK_BYTES_AT_ONCE_MAX:,} bytes) lets in",
                 limit="HOOKS_AT_ONCE_MAX",
                 help="send it again in a few seconds",
             )
         self.inside += 1
+        self.bytes += length
         try:
             yield
         finally:
             self.inside -= 1
+            self.bytes -= length
 
 
 def door_of(app: Starlette) -> Door:
