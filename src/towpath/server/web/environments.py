@@ -13,8 +13,7 @@ from towpath.core.run import Micros
 from towpath.definition.project import Environment
 from towpath.people import calendars, choices
 from towpath.people.calendars import Entry
-from towpath.policy.access import Target
-from towpath.server.api import finding
+from towpath.server.api import finding, reach
 from towpath.server.call import Asked, Call
 from towpath.server.routing import Routes
 from towpath.server.web import pages
@@ -60,7 +59,7 @@ def environments_page(call: Asked) -> HTMLResponse:
     shown = tuple(
         show(call, name, environment)
         for name, environment in file.environments.items()
-        if call.may("environment.view", Target(environment=name))
+        if reach.may_in(call, "environment.view", name)
     )
     return pages.page(
         call,

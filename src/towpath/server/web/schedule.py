@@ -20,6 +20,7 @@ from towpath.core.run import Micros
 from towpath.definition.project import is_time_zone
 from towpath.people import calendars
 from towpath.policy.access import Target
+from towpath.server.api import reach
 from towpath.server.call import Asked, Call
 from towpath.server.routing import Routes
 from towpath.server.web import pages
@@ -144,7 +145,7 @@ def _starts(call: Call, start: Micros, end: Micros) -> tuple[list[Start], tuple[
         if isinstance(listener, Broken):
             continue
         name = listener.workflow.name
-        if not call.may("workflow.view", Target(workflow=name)):
+        if not reach.may_with(call, "workflow.view", name, listener.workflow.environment):
             continue
         coming = ahead.starts(
             [listener], after=after, until=end - 1, is_open=app.listening.is_open, starts_max=STARTS_MAX
