@@ -121,9 +121,7 @@ async def test_the_schedule_shows_what_comes_with_freezes_and_time_zones(tmp_pat
     assert re.search(r"\d+×</span> <span class=\"text\">nightly", week)
     assert week.count("The long freeze: production") == 7
     assert '<span class="mono">01:30</span>' in month
-    assert all(
-        "in the time zone UTC" in one or "Europe/Berlin" in one or "in the time zone" in one for one in odd
-    )
+    assert [one.count('<li class="day') for one in odd] == [7, 7, 7]
 
 
 async def test_environments_show_their_rules_to_those_who_may_see_them(tmp_path: Path) -> None:
