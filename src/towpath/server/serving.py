@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ ENGINE_STOPS_SECONDS_MAX: Final = 60.0
 """How long the engine may take to end its steps and to close its journal; then the process ends without it."""
 HEALING_SECONDS: Final = 5.0
 """How often it is looked whether a journal was given up and could be had again."""
+THREADS_END_SECONDS_MAX: Final = 3.0
+"""How long threads that look at something may take when all the rest has ended."""
 ENDED_HARD: Final = 1
 """The exit code of a process that did not come to its end in order."""
 SIGNAL_CODE: Final = 128
@@ -97,7 +100,22 @@ async def _serve(settings: Settings, serving: Serving, taken: socket.socket, ann
                 login_link=f"{settings.base_url}{link}" if link else "",
             )
             await _answer(parts, serving, taken, stopping, lambda: announce(announced))
-    return BEGIN_ANEW if stopping.begins_anew else 0
+    if stopping.begins_anew:
+        return BEGIN_ANEW
+    _leave_soon()
+    return 0
+
+
+def _leave_soon() -> None:
+    """Everything is in order: a thread that still waits, for a repository that does not answer, does not hold the process up."""
+
+    def leave() -> None:
+        _LOG.warning("server.left_a_thread_behind: something that was looked at has not answered")
+        os._exit(0)
+
+    timer = threading.Timer(THREADS_END_SECONDS_MAX, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _following(serving: Serving) -> projects.Following | None:

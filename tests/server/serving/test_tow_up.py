@@ -117,6 +117,22 @@ def _ended(one: Served) -> int:
     return sum(status == "succeeded" for _, status in one.statuses())
 
 
+def test_a_repository_that_does_not_answer_holds_up_no_end(tmp_path: Path) -> None:
+    """While git waits for an answer that never comes, the server is ready, and ends in order when it is told to."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, served(tmp_path) as one:
+        silent.settimeout(PATIENCE_SECONDS)
+        url = f"git://127.0.0.1:{silent.getsockname()[1]}/shop.git"
+        one.add(
+            "polled", f'name: polled\non: [{{git.poll: {{url: "{url}"}}}}]\nsteps: [{{id: a, run: "true"}}]\n'
+        )
+        one.start()
+        asking, _ = silent.accept()
+        code = one.stop()
+        asking.close()
+
+    assert (code, "server.left_a_thread_behind" in one.err) == (0, True)
+
+
 def test_with_a_certificate_a_supervisor_and_a_log_for_machines(tmp_path: Path) -> None:
     """It speaks TLS and says so, a supervisor hears READY, signs of life and STOPPING, each line of the log is an object, Prometheus reads it."""
     certificate = certified(tmp_path)
