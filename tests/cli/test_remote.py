@@ -200,6 +200,7 @@ def test_secrets_go_to_the_server_and_do_not_come_back(
         (("run", "hello", "-i", "when=now"), "ada", exit_codes.USAGE, "`when` is not an input"),
         (("run", "local.yaml"), "ada", exit_codes.REFUSED, "without --server"),
         (("run", "hello", "--dry-run"), "ada", exit_codes.REFUSED, "without --server"),
+        (("audit", "verify"), "ada", exit_codes.REFUSED, "without --server"),
         (("gc",), "ada", exit_codes.REFUSED, "on the server's own machine"),
         (("up",), "ada", exit_codes.REFUSED, "on the server's own machine"),
     ],

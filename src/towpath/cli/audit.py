@@ -147,13 +147,20 @@ def verify(session: Session, *, anchor: str | None, database: Path | None, as_js
     Every record carries a digest of itself and of the one before it. Whoever can write the database can also make all digests anew: keep
     the anchor that this prints somewhere else, and verify against it.
     """
+    from towpath.errors import Refused
     from towpath.store import chain
     from towpath.store.connections import connect, explained
 
     wanted = None if anchor is None else chain.read_anchor(anchor)
     if database is None:
-        _ = session.app().reader
-        database = session.app().folder.database
+        app = session.app()
+        if app.serves_elsewhere:
+            raise Refused(
+                "a record is verified where it lies, not where it is told",
+                help="use it on the server's own machine, without --server; `GET /api/v1/audit/verify` has the server do it",
+            )
+        _ = app.reader
+        database = app.folder.database
     with explained(database):
         connection = connect(database, read_only=True)
         try:

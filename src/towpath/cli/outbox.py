@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath.app import App
+    from towpath.cli.remote.app import RemoteApp
     from towpath.people.sendings import Trying
     from towpath.store.contract import SendingRow
 
@@ -123,7 +124,9 @@ def _try_again(session: Session, app: App, rows: Sequence[SendingRow], *, as_jso
 
     found = sent.trying(app, rows)
     tried = [one for one in found if one.how in ("again", "anew")]
-    if tried:
+    if tried and app.serves_elsewhere:
+        cast("RemoteApp", app).send_again([one.row.id for one in tried])
+    elif tried:
         asyncio.run(_send(app, tried))
     after = [row for one in tried for row in sent.after(app, one)]
     if as_json:

@@ -10,18 +10,26 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import towpath
 from towpath.app import App
 from towpath.cli.remote.artifacts import RemoteArtifacts
 from towpath.cli.remote.engine import RemoteEngine
-from towpath.cli.remote.reader import RemoteEvents, RemoteLog, RemoteOutbox, RemoteOwners, RemoteReader
+from towpath.cli.remote.reader import (
+    HERE_HELP,
+    ReadOnly,
+    RemoteEvents,
+    RemoteLog,
+    RemoteOutbox,
+    RemoteOwners,
+    RemoteReader,
+)
 from towpath.cli.remote.secrets import RemoteSecrets
 from towpath.cli.remote.telling import order_of
-from towpath.cli.remote.wire import Wire
+from towpath.cli.remote.wire import API, Wire
 from towpath.core.run import Json
 from towpath.definition import loader
 from towpath.definition.inputs import complete_inputs
@@ -29,15 +37,13 @@ from towpath.engines.contract import StartRequest
 from towpath.errors import NotFound, Refused
 from towpath.server.shapes import rows
 from towpath.settings import Settings
-from towpath.store.contract import Definition, RunNumber, RunRow
+from towpath.store.contract import Definition, RunNumber, RunRow, SendingId
 
 if TYPE_CHECKING:
     from towpath.core.stimuli import AnyStimulus
     from towpath.editions.pinned import Pinned
     from towpath.people.channels.terminal import Terminal
     from towpath.people.desk import Desk
-
-HERE_HELP: Final = "it is about the data folder itself: use it on the server's own machine, without --server"
 
 
 class RemoteApp(App):
@@ -155,6 +161,11 @@ class RemoteApp(App):
         """Has the server tell a run something; raises Refused."""
         self.wire.post(*order_of(row.number, stimulus))
 
+    def send_again(self, sendings: Sequence[SendingId]) -> None:
+        """Has the server send again what could not be told."""
+        for one in sendings:
+            self.wire.post(f"{API}/outbox/{one}/retry")
+
     def rehearser(self) -> NoReturn:
         """A server rehearses over its API only."""
         raise Refused("--dry-run looks at the world from here, and the run would be there", help=HERE_HELP)
@@ -169,7 +180,7 @@ class RemoteApp(App):
         shutil.rmtree(self._mirror, ignore_errors=True)
 
 
-class RemoteStore:
+class RemoteStore(ReadOnly):
     """The part of a store that commands read, over HTTP."""
 
     def __init__(self, wire: Wire, reader: RemoteReader) -> None:
@@ -177,10 +188,6 @@ class RemoteStore:
         self.owners = RemoteOwners(wire)
         self.outbox = RemoteOutbox(wire)
         self.events = RemoteEvents(wire)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        """What is not read over HTTP."""
-        raise Refused(f"this cannot be done over HTTP ({name})", help=HERE_HELP)
 
 
 class Silent:

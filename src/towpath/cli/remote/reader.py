@@ -7,11 +7,11 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 
-from towpath.errors import NotFound, StoreUnavailable, Unreachable
+from towpath.errors import NotFound, Refused, StoreUnavailable, Unreachable
 from towpath.server.shapes import rows
 from towpath.store.contract import (
     PAGE_ROWS_MAX,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from towpath.cli.remote.wire import Wire
 
 T = TypeVar("T")
+HERE_HELP: Final = "it is about the data folder itself: use it on the server's own machine, without --server"
 AWAY_SECONDS = 2.0
 """How long a server that is away is not asked for lines."""
 
@@ -156,7 +157,15 @@ class RemoteReader:
         """Nothing is open here."""
 
 
-class RemoteOwners:
+class ReadOnly:
+    """A part of a store that can only be read over HTTP: what changes it goes through the API, or is done beside the data folder."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """What is not read over HTTP."""
+        raise Refused(f"this cannot be done over HTTP ({name})", help=HERE_HELP)
+
+
+class RemoteOwners(ReadOnly):
     """Who drives which run, as the server knows it."""
 
     def __init__(self, wire: Wire) -> None:
@@ -172,7 +181,7 @@ class RemoteOwners:
         return next((one.life for one in self.owners() if one.id == owner), Life.DEAD)
 
 
-class RemoteOutbox:
+class RemoteOutbox(ReadOnly):
     """What people were told, to read."""
 
     def __init__(self, wire: Wire) -> None:
@@ -194,7 +203,7 @@ class RemoteOutbox:
         return MappingProxyType(self._wire.rows("sendings/counts", dict[str, int]))
 
 
-class RemoteEvents:
+class RemoteEvents(ReadOnly):
     """What arrived from outside, to read."""
 
     def __init__(self, wire: Wire) -> None:

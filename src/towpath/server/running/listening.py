@@ -24,6 +24,8 @@ STREAMS_END_SECONDS_MAX: Final = 10
 """How long answers that are on their way may take when the server stops."""
 IDLE_SECONDS_MAX: Final = 75
 """How long a connection may be kept without a request."""
+UNREAD_MILLISECONDS_MAX: Final = 90_000
+"""How long what was sent may lie unread before the connection is ended: who does not read a stream is not waited for."""
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -36,6 +38,8 @@ def listen(serving: Serving) -> socket.socket:
         if family == socket.AF_INET6:
             # [::] is every address, those of IPv4 too.
             taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # every connection inherits it; Linux has it
+            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS_MAX)
         taken.bind((serving.host, serving.port))
         taken.listen(BACKLOG)
     except OSError as error:
