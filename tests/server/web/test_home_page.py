@@ -9,6 +9,8 @@ import pytest
 from page_support import Page, look, send, started
 from server_support import PROJECT, TestServer, server_in, write_project
 
+from towpath.server.projects import begin
+
 WAIT_SECONDS = 60
 ASKS = """
 name: asks
@@ -199,3 +201,17 @@ async def test_text_that_hides_is_seen(tmp_path: Path, text: str) -> None:
         page = await look(server, f"/runs?q={text}".replace("\x00", "%00").replace("\x1b", "%1b"))
 
     assert "\N{REPLACEMENT CHARACTER}" in page.fields()["q"]
+
+
+async def test_a_newer_version_that_does_not_load_is_told(tmp_path: Path) -> None:
+    """A file that was good and is broken now is told of on the first page; runs go on with the version before."""
+    write_project(tmp_path, {"asks": ASKS})
+    async with server_in(tmp_path) as server:
+        keeper = begin(server.app)
+        (tmp_path / "workflows" / "asks.yaml").write_text("name: asks\nsteps: 3\n")
+        keeper.look()
+        page = await look(server, "/", "vic")
+        number = await started(server, "asks")
+
+    assert "asks has a newer version that does not load" in page.text
+    assert number == 1

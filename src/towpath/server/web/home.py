@@ -77,9 +77,14 @@ def _workflows(call: Call) -> dict[str, Any]:
         return {"coming": (), "broken": (), "has_workflows": True}
     now = call.app.now()
     known = tuple(catalogue.workflows(call))
-    broken = tuple((name, one.why) for name, one in known if isinstance(one, Broken))
+    broken = {name: f"does not load: {one.why}" for name, one in known if isinstance(one, Broken)}
+    standing = call.app.reader.versions.all_standing()
+    for name, _ in known:
+        newer = standing[name].next if name in standing else None
+        if newer is not None and newer.state == "broken":
+            broken.setdefault(name, "has a newer version that does not load; runs go on with the one before")
     coming = schedule.coming(call, now, now + AHEAD_MICROS, starts_max=STARTS_SHOWN)
-    return {"coming": coming, "broken": broken[:BROKEN_SHOWN], "has_workflows": bool(known)}
+    return {"coming": coming, "broken": tuple(broken.items())[:BROKEN_SHOWN], "has_workflows": bool(known)}
 
 
 def _frozen(call: Call) -> Iterator[dict[str, Any]]:
