@@ -658,7 +658,7 @@ class CommitStatus(Part):
     token: Id
     """The secret with the token that may set a status."""
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#@]+$", max_length=500)] | None = None
-    """The API's address, where it is not github.com or gitlab.com: `https://git.example.org/api/v1`."""
+    """The API's address, where it is not github.com, gitlab.com or gitea.com: `https://git.example.org/api/v1`."""
 
 
 class ProjectFile(Part):

@@ -37,7 +37,11 @@ ANSWER_BYTES_MAX: Final = 64 * 1024
 NOBODY: Final = "nobody is told"
 GIVEN_UP: Final = "given up"
 SECOND: Final = 1_000_000
-_HOME: Final = {"github": "https://api.github.com", "gitlab": "https://gitlab.com/api/v4", "gitea": ""}
+_HOME: Final = {
+    "github": "https://api.github.com",
+    "gitlab": "https://gitlab.com/api/v4",
+    "gitea": "https://gitea.com/api/v1",
+}
 _LATER: Final = frozenset({408, 425, 429})
 """Answers after which another try may go better, besides those of 500 and more."""
 _BAD_REQUEST: Final = 400

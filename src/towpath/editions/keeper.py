@@ -134,6 +134,9 @@ class Keeper:
             if before is not None and not before.reading.errors:
                 self._found = before
                 self._publish()
+                broken = self._versions.commits_standing().broken
+                if broken is not None:
+                    self._state = replace(self._state, problems=broken.problems, broken_commit=broken.commit)
             self._look()
         if self._edition is not None:
             return

@@ -173,6 +173,11 @@ async def test_what_was_current_is_current_after_a_restart(tmp_path: Path, upstr
     upstream.commit({"workflows/greet.yaml": greet("two")}, push=False)
     with served(tmp_path, upstream) as (app, looks):
         before = app.store.versions.commits()
+        assert looks.what_is_wrong().startswith(f"commit {broken[:12]}: workflows/greet.yaml:4:32: ")
+        assert [(one.name, one.samples[-1].value) for one in looks.measures()] == [
+            ("towpath_project_problems", 1),
+            ("towpath_versions", 1),
+        ]
         moved = upstream.bare.rename(tmp_path / "away.git")
         told = look(looks)
         async with app.engine("test") as engine:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +15,7 @@ from towpath.editions.keeper import Keeper
 from towpath.editions.repository import Remote, check_ref, check_url
 from towpath.editions.sources import FolderSource, GitSource
 from towpath.errors import TowpathError
+from towpath.server.shapes.metrics import Measure, Sample, one
 from towpath.store import encoding
 from towpath.store.contract import EventFilter, EventId
 
@@ -129,6 +132,23 @@ class Looks:
         more = f", and {len(state.problems) - 1} more" if len(state.problems) > 1 else ""
         commit = f"commit {state.broken_commit[:12]}: " if state.broken_commit else ""
         return f"{commit}{first.place}: {first.message}{more}; what was there before goes on"
+
+    def measures(self) -> Iterator[Measure]:
+        """What `/metrics` tells of the project."""
+        state = self._keeper.state
+        yield one(
+            "towpath_project_problems", "Why what the project is now is not taken.", len(state.problems)
+        )
+        standing = (known.next for known in self._app.reader.versions.all_standing().values())
+        found = Counter(row.state for row in standing if row is not None)
+        samples = tuple(
+            Sample(value=found[word], labels={"state": word}) for word in ("canary", "aborted", "broken")
+        )
+        yield Measure(
+            name="towpath_versions",
+            help="Newer versions of workflows that runs do not take, or not all.",
+            samples=samples,
+        )
 
     def _is_late(self, before: Micros | None, seconds: float) -> bool:
         """Whether so much time has gone by; a clock that went back makes it late too."""

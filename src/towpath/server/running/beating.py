@@ -86,6 +86,8 @@ def parts_of(parts: Parts) -> tuple[Part, ...]:
     """Everything that a server looks at by itself."""
     looks = _Looks(parts)
     project = None if parts.app.keeper is None else Looks(parts.app)
+    if project is not None:
+        parts.pulse.measure_with(project.measures)
     kept = (
         ()
         if project is None
