@@ -96,10 +96,10 @@ class RemoteEngine:
                         state = evolve(state, fact)
                     if facts:
                         yield Step(run=state, facts=facts)
-            except (Unreachable, StoreUnavailable) as error:
+            except (Unreachable, StoreUnavailable):
                 if not failures:
                     yield Aside(
-                        text=f"{error.message}; the run goes on there, and here as soon as it answers"
+                        text=f"{self._wire.url} does not answer; the run goes on there, and here as soon as it does"
                     )
             if not state.has_ended:
                 await asyncio.sleep(AGAIN_SECONDS[min(failures, len(AGAIN_SECONDS) - 1)])
