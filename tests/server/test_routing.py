@@ -66,3 +66,20 @@ async def test_nobody_and_the_wrong_role_are_refused(tmp_path: Path) -> None:
     }
     assert answers["stranger"].headers["content-type"] == "application/problem+json"
     assert "run.view" in answers["stranger"].json()["detail"]
+
+
+async def test_a_mistake_of_ours_is_logged_and_tells_no_inside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What must not happen is answered with a 500 that says nothing of the inside, and the log says what it was."""
+    write_project(tmp_path)
+    async with server_in(tmp_path) as server:
+
+        def broken(*_: object) -> None:
+            raise BugError("the inside")
+
+        monkeypatch.setattr(type(server.app.reader), "runs", broken)
+        answer = await server.client.get("/api/v1/runs", headers=server.as_("ada"))
+
+    assert (answer.status_code, "inside" in answer.text) == (500, False)
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["the inside"]

@@ -20,6 +20,7 @@ from towpath.definition.inputs import InputsInvalid
 from towpath.definition.problems import DefinitionProblems
 from towpath.errors import (
     AuthorError,
+    BugError,
     LimitExceeded,
     NotFound,
     Refused,
@@ -113,7 +114,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         title = _TITLES.get(error.status_code, "This cannot be answered")
         return Problem(title=title, status=error.status_code, detail=str(error.detail))
-    if not isinstance(error, TowpathError):
+    if isinstance(error, BugError) or not isinstance(error, TowpathError):
         return Problem(title="Something broke", status=500, detail="the server's log tells what")
     status, title = next(
         ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)),
@@ -148,7 +149,8 @@ def answer(error: Exception) -> Response:
 
 def note(request: Request, error: Exception) -> None:
     """What nobody expected goes to the log, with all that is known of it."""
-    if not isinstance(error, TowpathError | RequestValidationError | HTTPException):
+    is_ours = isinstance(error, BugError)
+    if is_ours or not isinstance(error, TowpathError | RequestValidationError | HTTPException):
         _LOG.error("server.request_failed %s %s", request.method, request.url.path, exc_info=error)
 
 
