@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from remote_support import Elsewhere, elsewhere
-from server_support import write_project
+from server_support import PROJECT, write_project
 
 from conftest import Tow
 from towpath.cli import exit_codes
@@ -44,6 +44,9 @@ name: fails
 steps:
   - {id: break, run: echo out of order; exit 3}
 """
+SERVICE = """
+  service_accounts: {deployer: {title: The pipeline, owner: "user:ben"}}
+"""
 WORKFLOWS = {"hello": HELLO, "asks": ASKS.replace("environment: ''\n", ""), "waits": WAITS, "fails": FAILS}
 
 
@@ -51,7 +54,7 @@ WORKFLOWS = {"hello": HELLO, "asks": ASKS.replace("environment: ''\n", ""), "wai
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     """One server for all tests of this file."""
     folder = tmp_path_factory.mktemp("there")
-    write_project(folder, WORKFLOWS)
+    write_project(folder, WORKFLOWS, project=PROJECT + SERVICE)
     with elsewhere(folder) as found:
         yield found
 
@@ -73,6 +76,9 @@ def test_the_same_is_printed_here_and_there(
     for run in (fine, broken):
         there.ended(RunNumber(int(run)))
     open_one = str(there.start("asks"))
+    made = tow("tokens", "create", "ci", "--for", "service:deployer", "--scope", "run.view", "--json")
+    tow("tokens", "create", "mine", "--expires", "7d")
+    tow("tokens", "revoke", json.loads(made.out)["id"])
     commands = [
         ["ps", "-a", "--json"],
         ["ps", "-s", "failed", "--json"],
@@ -95,6 +101,15 @@ def test_the_same_is_printed_here_and_there(
         ["graph", fine],
         ["graph", "hello"],
         ["secrets", "list"],
+        ["users"],
+        ["users", "list", "--json"],
+        ["users", "show", "ben"],
+        ["users", "show", "ben", "--json"],
+        ["users", "show", "service:deployer"],
+        ["users", "show", "nobody"],
+        ["tokens"],
+        ["tokens", "--all", "--json"],
+        ["tokens", "list", "--all", "--for", "service:deployer"],
         ["trigger", "next"],
         ["show", "7777"],
         ["show", ""],
@@ -187,6 +202,80 @@ def test_secrets_go_to_the_server_and_do_not_come_back(
     assert there.server.app.sealed_secrets.list() == ()
 
 
+def test_tokens_are_made_and_made_void_over_http(there: Elsewhere, tow: Tow) -> None:
+    """A token is printed this once, acts for whom it was made, and is void when that is said, by its id or by itself."""
+    plain = tow("tokens", "create", "ci", "--expires", "7d")
+    told = json.loads(
+        tow("tokens", "create", "deploy", "--for", "service:deployer", "--scope", "run.*", "--json").out
+    )
+    valid = tow("tokens", "list", "--json").out
+    by_itself = tow("tokens", "revoke", plain.out.strip())
+    by_its_id = [tow("tokens", "revoke", told["id"]) for _ in range(2)]
+
+    assert plain.out.startswith("tow_")
+    assert "for user:ada, valid for 7d;" in plain.err
+    assert (told["owner"], told["scope"], told["made_by"]) == ("service:deployer", ["run.*"], "user:ada")
+    assert told["id"] in valid
+    assert told["token"] not in valid
+    assert by_itself.code == exit_codes.OK, by_itself.err
+    assert [said.out.strip().removeprefix(f"the token {told['id']} ") for said in by_its_id] == [
+        "is void",
+        "was void already",
+    ]
+    with there.app() as app:
+        assert all(row.revoked_at for row in app.store.identities.tokens() if row.name in ("ci", "deploy"))
+
+
+def test_tokens_of_others_are_listed_for_those_who_may_see_them(
+    there: Elsewhere, tow: Tow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not manage tokens sees their own, and those of the service accounts that they answer for."""
+    assert there.url
+    tow("tokens", "create", "of-ada")
+    tow("tokens", "create", "of-the-service", "--for", "service:deployer")
+    monkeypatch.setenv("TOW_TOKEN", "ben")
+    tow("tokens", "create", "of-ben")
+    listed = {json.loads(line)["name"] for line in tow("tokens", "--json").out.splitlines()}
+
+    assert {"of-ben", "of-the-service"} <= listed
+    assert "of-ada" not in listed
+
+
+def test_people_are_shut_out_and_let_in_over_http(there: Elsewhere, tow: Tow) -> None:
+    """`tow users disable`, `enable` and `link` say what became of it, as they do beside the data folder."""
+    said = [tow("users", verb, "cy").out.strip() for verb in ("disable", "disable", "enable", "enable")]
+    link = tow("users", "link", "cy", "--expires", "2h")
+
+    assert said == ["cy is disabled", "cy was disabled already", "cy is let in again", "cy was not disabled"]
+    assert link.out.startswith(f"{there.url}/login?link=")
+    assert "works once, for 2h; for nobody but cy" in link.err
+    with there.app() as app:
+        done = [(one.by, one.did) for one in app.store.identities.acts(rows_max=100) if "cy" in one.about]
+    assert set(done) == {
+        ("user:ada", "disabled a user"),
+        ("user:ada", "enabled a user"),
+        ("user:ada", "made a login link"),
+    }
+
+
+def test_a_user_is_added_over_http(
+    tow: Tow, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In a project that does not name its people, `tow users add` makes one on the server."""
+    folder = tmp_path_factory.mktemp("open")
+    write_project(folder, {"hello": HELLO}, project="access: {grants: [{role: admin, to: ['user:ada']}]}\n")
+    monkeypatch.setenv("TOW_TOKEN", "ada")
+    with elsewhere(folder) as found:
+        monkeypatch.setenv("TOW_SERVER", found.url)
+        made = tow("users", "add", "dora", "--title", "Dora", "--email", "dora@example.org")
+        again = tow("users", "add", "dora")
+        listed = tow("users")
+
+    assert made.out.strip() == "dora is a user; tow users link dora lets them in"
+    assert (again.code, "there is a user dora already" in again.err) == (exit_codes.REFUSED, True)
+    assert "dora@example.org" in listed.out
+
+
 @pytest.mark.parametrize(
     ("words", "token", "code", "text"),
     [
@@ -201,6 +290,14 @@ def test_secrets_go_to_the_server_and_do_not_come_back(
         (("run", "local.yaml"), "ada", exit_codes.REFUSED, "without --server"),
         (("run", "hello", "--dry-run"), "ada", exit_codes.REFUSED, "without --server"),
         (("audit", "verify"), "ada", exit_codes.REFUSED, "without --server"),
+        (("tokens", "create", "x", "--for", "ben"), "ada", exit_codes.REFUSED, "is made by user:ben alone"),
+        (("tokens", "create", "x", "--scope", "run.nothing"), "ada", exit_codes.REFUSED, "no permission"),
+        (("tokens", "create", "x", "--expires", "900d"), "ada", exit_codes.REFUSED, "at most 366 days"),
+        (("tokens", "revoke", "nothing"), "ada", exit_codes.NOT_FOUND, "no such token"),
+        (("users", "disable", "ben"), "vic", exit_codes.REFUSED, "user.manage"),
+        (("users", "disable", "nobody"), "ada", exit_codes.NOT_FOUND, "nobody is known as"),
+        (("users", "add", "dora"), "ada", exit_codes.REFUSED, "towpath.yaml names the people"),
+        (("users", "link", "ben", "--as", "ben"), "ada", exit_codes.REFUSED, "you are user:ada"),
         (("gc",), "ada", exit_codes.REFUSED, "on the server's own machine"),
         (("up",), "ada", exit_codes.REFUSED, "on the server's own machine"),
     ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from towpath.cli import exit_codes, parameters
+from towpath.cli.identities import identities_of
 from towpath.cli.session import Session, pass_session
 
 DAY_CHARS = len("2026-11-22")
@@ -44,12 +45,11 @@ def list_(session: Session, *, owner: str | None, everything: bool, as_json: boo
 def _list(session: Session, owner: str | None, *, everything: bool, as_json: bool) -> int:
     from towpath.cli.views import facts
     from towpath.cli.views.lines import line, table
-    from towpath.server.identity import accounts
     from towpath.server.shapes.identities import token_object
 
     app = session.app()
     now = app.now()
-    found = app.store.identities.tokens(None if owner is None else accounts.principal_of(owner))
+    found = identities_of(app).tokens(owner)
     rows = [row for row in found if everything or row.is_valid(now)]
     if as_json:
         for row in rows:
@@ -120,18 +120,15 @@ def create(
     """
     from towpath.cli.views import facts
     from towpath.observe import words
-    from towpath.server.identity import accounts, tokens
     from towpath.server.shapes.identities import token_object
 
     app = session.app()
-    maker = session.actor(by)
-    made = tokens.make(
-        app,
-        owner=maker if owner is None else accounts.principal_of(owner),
+    made = identities_of(app).make_token(
+        owner=owner,
         name=name,
         scope=scope or ("*",),
         seconds=parameters.seconds("--expires", expires),
-        by=maker,
+        by=session.actor(by),
     )
     if as_json:
         told: dict[str, Any] = {**token_object(made.row, now=app.now()), "token": made.text}  # Any: JSON
@@ -156,11 +153,8 @@ def revoke(session: Session, *, ids: tuple[str, ...], by: str | None) -> int:
 
     ID is what `tow tokens` lists; a whole token that was found somewhere does as well.
     """
-    from towpath.server.identity import tokens
-
-    app = session.app()
+    identities = identities_of(session.app())
     for one in ids:
-        row = tokens.find(app, one)
-        changed = tokens.revoke(app, row.id, by=session.actor(by))
-        session.out.say("the token ", (row.id, "place"), " is void" if changed else " was void already")
+        name, changed = identities.revoke_token(one, by=session.actor(by))
+        session.out.say("the token ", (name, "place"), " is void" if changed else " was void already")
     return exit_codes.OK

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from towpath.cli import exit_codes, parameters
+from towpath.cli.identities import identities_of
 from towpath.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
-    from towpath.app import App
+    from towpath.cli.identities import Standing
     from towpath.cli.views.lines import Line
     from towpath.server.identity.accounts import Account, RoleHeld
 
@@ -48,16 +49,10 @@ def list_(session: Session, *, as_json: bool) -> int:
 def _list(session: Session, *, as_json: bool) -> int:
     from towpath.cli.views import facts
     from towpath.cli.views.lines import line, table
-    from towpath.server.identity import accounts
-    from towpath.server.identity.standing import Standings
     from towpath.server.shapes.identities import user_object
 
     app = session.app()
-    standings = Standings()
-    found = [
-        (one, accounts.roles_of(app, accounts.actor_of(app, one, standings=standings)))
-        for one in accounts.everybody(app)
-    ]
+    found = identities_of(app).everybody()
     if as_json:
         for account, held in found:
             click.echo(facts.json_line(user_object(account, held)))
@@ -66,9 +61,10 @@ def _list(session: Session, *, as_json: bool) -> int:
     rows = [_row(account, held) for account, held in found]
     session.out.show(*table([head, *rows], width=session.out.width))
     if not app.project_file().access.grants:
+        owner = next((account.principal for account, held in found if held), "nobody")
         session.out.say(
             (
-                f"towpath.yaml grants nothing: user:{app.settings.user}, who starts the server, may do everything",
+                f"towpath.yaml grants nothing: {owner}, who starts the server, may do everything",
                 "dim",
             )
         )
@@ -103,18 +99,15 @@ def show(session: Session, *, name: str, as_json: bool) -> int:
     """
     from towpath.cli.views import facts
     from towpath.cli.views.lines import safe
-    from towpath.server.identity import accounts
     from towpath.server.shapes.identities import role_object, user_object
 
     app = session.app()
-    account = accounts.known(app, accounts.principal_of(name))
-    actor = accounts.actor_of(app, account)
-    held = accounts.roles_of(app, actor)
-    permissions = accounts.permissions_of(app, actor)
+    standing = identities_of(app).standing(name)
+    account, held, permissions = standing.account, standing.held, standing.permissions
     if as_json:
         told: dict[str, Any] = {  # Any: JSON
             **user_object(account, held),
-            "principals": sorted(actor.principals),
+            "principals": sorted(standing.principals),
             "grants": [role_object(one) for one in held],
             "permissions": list(permissions),
         }
@@ -127,10 +120,10 @@ def show(session: Session, *, name: str, as_json: bool) -> int:
         out.say(("owner      ", "dim"), safe(account.owner))
     if account.is_disabled:
         out.say(("disabled: nobody is let in under this name", "bad"))
-    also = sorted(actor.principals - {actor.name})
+    also = sorted(standing.principals - {standing.actor})
     if also:
         out.say(("is also    ", "dim"), safe(", ".join(also)))
-    _say_tokens(session, app, account)
+    _say_tokens(session, standing, app.now())
     if not held:
         out.say("may do nothing: ", ("no grant under `access: grants:` in towpath.yaml names them", "dim"))
         return exit_codes.OK
@@ -154,19 +147,17 @@ def _why(held: RoleHeld, account: Account) -> Line:
     return line((f"{safe(held.role):<11}", "good"), why or safe(held.title) or "everywhere")
 
 
-def _say_tokens(session: Session, app: App, account: Account) -> None:
+def _say_tokens(session: Session, standing: Standing, now: int) -> None:
     from towpath.observe import words
 
-    now = app.now()
-    identities = app.store.identities
-    valid = [row for row in identities.tokens(account.principal) if row.is_valid(now)]
-    signed_in = identities.sessions(now, account.principal)
-    seen = max((row.seen_at for row in signed_in), default=None)
-    told = [
-        words.counted(len(valid), "token"),
-        words.counted(len(signed_in), "session") + (f", seen {words.ago(seen, now=now)}" if seen else ""),
-    ]
-    session.out.say(("has        ", "dim"), ", ".join(told))
+    seen = f", seen {words.ago(standing.seen_at, now=now)}" if standing.seen_at else ""
+    told = []
+    if standing.tokens is not None:
+        told.append(words.counted(standing.tokens, "token"))
+    if standing.sessions is not None:
+        told.append(words.counted(standing.sessions, "session") + seen)
+    if told:
+        session.out.say(("has        ", "dim"), ", ".join(told))
 
 
 @command.command("add")
@@ -182,12 +173,8 @@ def add(session: Session, *, name: str, title: str, email: str, by: str | None) 
 
     Where it does, people are added there: groups, rotas and four eyes know them then.
     """
-    from towpath.server.identity import accounts
-
-    made = accounts.add(session.app(), name, title=title, email=email, by=session.actor(by))
-    session.out.say(
-        (made.name, "name"), " is a user; ", (f"tow users link {made.name}", "command"), " lets them in"
-    )
+    made = identities_of(session.app()).add(name, title=title, email=email, by=session.actor(by))
+    session.out.say((made, "name"), " is a user; ", (f"tow users link {made}", "command"), " lets them in")
     return exit_codes.OK
 
 
@@ -197,9 +184,7 @@ def add(session: Session, *, name: str, title: str, email: str, by: str | None) 
 @pass_session
 def disable(session: Session, *, name: str, by: str | None) -> int:
     """Let somebody in no more, from this moment: sessions and links end, tokens are refused."""
-    from towpath.server.identity import accounts
-
-    changed = accounts.disable(session.app(), name, by=session.actor(by))
+    changed = identities_of(session.app()).disable(name, by=session.actor(by))
     session.out.say((name, "name"), " is disabled" if changed else " was disabled already")
     return exit_codes.OK
 
@@ -210,9 +195,7 @@ def disable(session: Session, *, name: str, by: str | None) -> int:
 @pass_session
 def enable(session: Session, *, name: str, by: str | None) -> int:
     """Let somebody in again. Tokens that are valid still count again; sessions have to begin anew."""
-    from towpath.server.identity import accounts
-
-    changed = accounts.enable(session.app(), name, by=session.actor(by))
+    changed = identities_of(session.app()).enable(name, by=session.actor(by))
     session.out.say((name, "name"), " is let in again" if changed else " was not disabled")
     return exit_codes.OK
 
@@ -234,24 +217,13 @@ def link(session: Session, *, name: str, expires: str, by: str | None) -> int:
     Whoever has the link is let in under that name: hand it to nobody else.
     """
     from towpath.observe import words
-    from towpath.server.identity import links
 
-    app = session.app()
-    made = links.make(app, name, seconds=parameters.seconds("--expires", expires), by=session.actor(by))
-    click.echo(_address(app) + made.path)
-    left = words.rough(made.row.ends_at - made.row.made_at)
-    session.err.say((f"works once, for {left}; for nobody but {made.row.owner.removeprefix('user:')}", "dim"))
+    seconds = parameters.seconds("--expires", expires)
+    made = identities_of(session.app()).make_link(name, seconds=seconds, by=session.actor(by))
+    click.echo(made.url)
+    left = words.rough(made.micros)
+    session.err.say((f"works once, for {left}; for nobody but {made.owner.removeprefix('user:')}", "dim"))
     return exit_codes.OK
-
-
-def _address(app: App) -> str:
-    """Where people reach the server: as it was told, else where it runs now, else where it would."""
-    from towpath import settings
-    from towpath.server.running.holding import holder_of
-
-    holder = holder_of(app.folder)
-    running = holder.address if holder is not None else ""
-    return app.settings.base_url or running or f"http://{settings.LISTEN_DEFAULT}"
 
 
 @command.command("log")

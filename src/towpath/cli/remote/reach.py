@@ -23,7 +23,7 @@ ABOUT_FILES: Final = frozenset(
     }
 )
 """Commands that work here, whatever server is named."""
-ABOUT_THE_DATA_FOLDER: Final = frozenset({"backup", "doctor", "gc", "restore", "tokens", "up", "users"})
+ABOUT_THE_DATA_FOLDER: Final = frozenset({"backup", "doctor", "gc", "restore", "up"})
 """Commands that are used on the machine of the server."""
 
 

@@ -38,6 +38,10 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 T = TypeVar("T")
 
 
+class NotAllowed(Refused):
+    """Whoever asks may not do this on the server."""
+
+
 class Wire:
     """A server, and the token by which it knows us. For one thread at a time."""
 
@@ -183,6 +187,7 @@ def error_of(status: int, problem: Mapping[str, Any], url: str) -> TowpathError:
 
 
 _KINDS: Final[Mapping[int, type[TowpathError]]] = {
+    403: NotAllowed,
     404: NotFound,
     422: AuthorError,
     500: RemoteError,

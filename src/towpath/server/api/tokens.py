@@ -44,6 +44,12 @@ class MadeToken(Token):
     token: str = Field(description="What to send: `Authorization: Bearer …`. It is told this once.")
 
 
+class RevokedToken(Token):
+    """A token that is void."""
+
+    changed: bool = Field(description="False where it was void already.")
+
+
 class Tokens(BaseModel):
     """Some tokens, the newest first."""
 
@@ -115,10 +121,12 @@ def make_token(call: Asked, new: NewToken) -> MadeToken:
     return MadeToken.model_validate(told)
 
 
-@ROUTES.delete("/{token}", permission=SIGNED_IN, response_model=Token, operation_id="revoke_token")
-def revoke_token(call: Asked, token: TokenName) -> Token:
+@ROUTES.delete("/{token}", permission=SIGNED_IN, response_model=RevokedToken, operation_id="revoke_token")
+def revoke_token(call: Asked, token: TokenName) -> RevokedToken:
     """Make a token void, from this moment; sessions that began with it end."""
-    return _token(call, revoke(call, token))
+    row, changed = revoke(call, token)
+    told: dict[str, Any] = {**shapes.token_object(row, now=call.app.now()), "changed": changed}
+    return RevokedToken.model_validate(told)
 
 
 def tokens_of(call: Call, *, everybody: bool = False) -> tuple[TokenRow, ...]:
@@ -162,8 +170,8 @@ def make(call: Call, new: NewToken) -> tokens.NewToken:
     )
 
 
-def revoke(call: Call, token: str) -> TokenRow:
-    """Revokes a token as whoever asks may; raises Forbidden or NotFound."""
+def revoke(call: Call, token: str) -> tuple[TokenRow, bool]:
+    """Revokes a token as whoever asks may, and tells whether it was valid before; raises Forbidden or NotFound."""
     is_itself = call.visitor.way == "token" and call.visitor.key == token
     if not is_itself:
         mine = any(row.id == token for row in tokens_of(call))
@@ -171,8 +179,8 @@ def revoke(call: Call, token: str) -> TokenRow:
             check_may_do_all(call, "revoke other tokens")
         else:
             call.allow("token.manage")
-    tokens.revoke(call.app, token, by=call.by)
-    return tokens.find(call.app, token)
+    changed = tokens.revoke(call.app, token, by=call.by)
+    return tokens.find(call.app, token), changed
 
 
 def check_may_do_all(call: Call, what: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,11 +15,13 @@ from towpath.server.identity.accounts import USER, Account
 from towpath.server.identity.standing import Standings
 from towpath.server.routing import Routes
 from towpath.server.shapes import identities as shapes
-from towpath.server.shapes.moments import stamp
+from towpath.server.shapes.moments import stamp, stamp_or_none
 from towpath.store.contract import IDENTITY_ACTS_MAX
 
 ROUTES = Routes(prefix="/api/v1/users", tag="users")
 CREATED = 201
+HOUR_SECONDS: Final = 3600.0
+HOURS_MAX: Final = links.LINK_SECONDS_MAX / HOUR_SECONDS
 UserName = Annotated[str, Path(max_length=NAME_CHARS_MAX, description="The user, without `user:`.")]
 
 
@@ -41,12 +43,25 @@ class User(BaseModel):
     roles: list[str] = Field(description="The roles that they have for anything at all.")
 
 
+class ChangedUser(User):
+    """Somebody who was let in no more, or again."""
+
+    changed: bool = Field(description="False where it was so already.")
+
+
 class UserDetail(User):
     """Somebody, with all that they may do and why."""
 
     principals: list[str] = Field(description="All whom a grant may name when it means them, now.")
     grants: list[Role] = Field(description="What they have been granted, and why.")
     permissions: list[str] = Field(description="Every permission that they have for anything at all.")
+    tokens: int | None = Field(
+        description="How many valid tokens they have; null for those who may not see them."
+    )
+    sessions: int | None = Field(
+        description="In how many browsers they are signed in; null for those who may not see them."
+    )
+    seen_at: str | None = Field(description="When one of these was used last.")
 
 
 class Users(BaseModel):
@@ -71,13 +86,29 @@ class NewUser(BaseModel):
     )
 
 
+class NewLink(BaseModel):
+    """A link that is to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hours: float = Field(
+        default=links.LINK_SECONDS / HOUR_SECONDS,
+        gt=0,
+        le=HOURS_MAX,
+        description="For how many hours it works, used or not; 168 at most.",
+    )
+
+
 class LoginLink(BaseModel):
     """A link with which somebody signs in, once."""
 
     model_config = ConfigDict(extra="forbid")
 
     path: str = Field(description="Where it leads, below the server's address. It is told this once.")
+    owner: str = Field(description="Whom it lets in.")
+    made_at: str = Field(description="When it was made.")
     ends_at: str = Field(description="Until when it works.")
+    address: str = Field(description="The server's address, where it was told (TOW_BASE_URL); else empty.")
 
 
 class IdentityAct(BaseModel):
@@ -135,6 +166,7 @@ def user(call: Asked, name: UserName) -> UserDetail:
         "principals": sorted(actor.principals),
         "grants": [shapes.role_object(one) for one in held],
         "permissions": list(accounts.permissions_of(call.app, actor)),
+        **_comings(call, account),
     }
     return UserDetail.model_validate(told)
 
@@ -147,20 +179,24 @@ def make_user(call: Asked, new: NewUser) -> User:
     return _user(call, made)
 
 
-@ROUTES.post("/{name}/disable", permission="user.manage", response_model=User, operation_id="disable_user")
-def disable_user(call: Asked, name: UserName) -> User:
+@ROUTES.post(
+    "/{name}/disable", permission="user.manage", response_model=ChangedUser, operation_id="disable_user"
+)
+def disable_user(call: Asked, name: UserName) -> ChangedUser:
     """Let somebody in no more: sessions and links end, tokens are refused, from this moment."""
     call.allow("user.manage")
-    accounts.disable(call.app, name, by=call.by)
-    return _user(call, accounts.known(call.app, USER + name))
+    changed = accounts.disable(call.app, name, by=call.by)
+    return _changed(call, name, changed=changed)
 
 
-@ROUTES.post("/{name}/enable", permission="user.manage", response_model=User, operation_id="enable_user")
-def enable_user(call: Asked, name: UserName) -> User:
+@ROUTES.post(
+    "/{name}/enable", permission="user.manage", response_model=ChangedUser, operation_id="enable_user"
+)
+def enable_user(call: Asked, name: UserName) -> ChangedUser:
     """Let somebody in again."""
     call.allow("user.manage")
-    accounts.enable(call.app, name, by=call.by)
-    return _user(call, accounts.known(call.app, USER + name))
+    changed = accounts.enable(call.app, name, by=call.by)
+    return _changed(call, name, changed=changed)
 
 
 @ROUTES.post(
@@ -170,12 +206,19 @@ def enable_user(call: Asked, name: UserName) -> User:
     response_model=LoginLink,
     operation_id="make_login_link",
 )
-def make_link(call: Asked, name: UserName) -> LoginLink:
+def make_link(call: Asked, name: UserName, new: NewLink | None = None) -> LoginLink:
     """Make a link with which somebody signs in, once; links that they had before are void then."""
     call.allow("user.manage")
     check_may_let_in(call, name)
-    made = links.make(call.app, name, by=call.by)
-    return LoginLink(path=made.path, ends_at=stamp(made.row.ends_at))
+    seconds = links.LINK_SECONDS if new is None else new.hours * HOUR_SECONDS
+    made = links.make(call.app, name, seconds=seconds, by=call.by)
+    return LoginLink(
+        path=made.path,
+        owner=made.row.owner,
+        made_at=stamp(made.row.made_at),
+        ends_at=stamp(made.row.ends_at),
+        address=call.app.settings.base_url or "",
+    )
 
 
 def check_may_let_in(call: Call, name: str) -> None:
@@ -188,6 +231,25 @@ def check_may_let_in(call: Call, name: str) -> None:
             f"{name} may do what you may not ({', '.join(missing[:3])}), and a link would let you in as {name}",
             help="ask somebody who may do as much",
         )
+
+
+def _changed(call: Call, name: str, *, changed: bool) -> ChangedUser:
+    found = _user(call, accounts.known(call.app, USER + name))
+    return ChangedUser(**found.model_dump(), changed=changed)
+
+
+def _comings(call: Call, account: Account) -> dict[str, Any]:
+    """With what somebody comes in, as far as whoever asks may list it."""
+    now, identities = call.app.now(), call.app.store.identities
+    is_oneself = account.principal == call.by
+    tokens = sessions = seen_at = None
+    if is_oneself or call.may("token.manage"):
+        tokens = sum(row.is_valid(now) for row in identities.tokens(account.principal))
+    if is_oneself or call.may("user.manage"):
+        signed_in = identities.sessions(now, account.principal)
+        sessions = len(signed_in)
+        seen_at = max((row.seen_at for row in signed_in), default=None)
+    return {"tokens": tokens, "sessions": sessions, "seen_at": stamp_or_none(seen_at)}
 
 
 def _user(call: Call, account: Account, standings: Standings | None = None) -> User:

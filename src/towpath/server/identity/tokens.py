@@ -50,14 +50,7 @@ def make(
     account = accounts.known(app, owner)
     if account.is_disabled:
         raise Refused(f"{owner} is disabled", help=f"`tow users enable {account.name}` comes first")
-    _check_name(name)
-    check_scope(scope)
-    if not 0 < seconds <= TOKEN_SECONDS_MAX:
-        raise LimitExceeded(
-            f"a token is valid for at most {TOKEN_SECONDS_MAX / DAY_SECONDS:g} days",
-            limit="TOKEN_SECONDS_MAX",
-            help="make a new one before the old one ends: both are valid meanwhile",
-        )
+    check_wish(name, scope, seconds)
     code = codes.make(Kind.TOKEN)
     at = app.now()
     row = TokenRow(
@@ -92,6 +85,18 @@ def find(app: App, token: str) -> TokenRow:
     if row is None or (shown is not None and not shown.fits(row.digest)):
         raise NotFound("there is no such token", help="`tow tokens list --all` shows their ids")
     return row
+
+
+def check_wish(name: str, scope: tuple[str, ...], seconds: float) -> None:
+    """Raises Refused or LimitExceeded for what no token can be."""
+    _check_name(name)
+    check_scope(scope)
+    if not 0 < seconds <= TOKEN_SECONDS_MAX:
+        raise LimitExceeded(
+            f"a token is valid for at most {TOKEN_SECONDS_MAX / DAY_SECONDS:g} days",
+            limit="TOKEN_SECONDS_MAX",
+            help="make a new one before the old one ends: both are valid meanwhile",
+        )
 
 
 def check_scope(scope: tuple[str, ...]) -> None:
