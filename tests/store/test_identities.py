@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from dataclasses import replace
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from towpath.errors import LimitExceeded
+from towpath.store import acts
 from towpath.store import identities as room
+from towpath.store.acts import verify_acts
 from towpath.store.contract import (
     IdentityAct,
     LinkId,
@@ -265,6 +268,67 @@ def test_one_who_changes_the_record_is_found(store: SqliteStore, sql: str, broke
     connection.close()
 
     assert store.identities.broken_act() == broken
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("SELECT 1", []),
+        ("UPDATE identity_acts SET by = 'user:ben' WHERE id = 2", [("changed", 2, 2)]),
+        ("UPDATE identity_acts SET text = x'ff' WHERE id = 2", [("changed", 2, 2)]),
+        ("UPDATE identity_acts SET at = 1 << 62 WHERE id = 3", [("changed", 3, 3)]),
+        (
+            "UPDATE identity_acts SET at = 1, by = 'x' WHERE id IN (1, 4)",
+            [("changed", 1, 1), ("changed", 4, 4)],
+        ),
+        ("UPDATE identity_acts SET link = 'x' WHERE id = 2", [("changed", 2, 2)]),
+        ("DELETE FROM identity_acts WHERE id = 1", [("missing", 1, 2)]),
+        ("DELETE FROM identity_acts WHERE id IN (2, 3)", [("missing", 2, 4)]),
+        ("DELETE FROM identity_acts WHERE id = 4", [("cut", 4, 4)]),
+        ("DELETE FROM identity_acts WHERE id > 2", [("cut", 3, 3)]),
+        ("DELETE FROM identity_acts", [("cut", 1, 1)]),
+        ("DELETE FROM sqlite_sequence WHERE name = 'identity_acts'", [("cut", 5, 5)]),
+        ("UPDATE sqlite_sequence SET seq = 2 WHERE name = 'identity_acts'", [("cut", 5, 5)]),
+        ("DROP TABLE identity_acts", [("cut", 1, 1)]),
+    ],
+)
+def test_every_harm_to_the_record_is_located(
+    store: SqliteStore, sql: str, found: list[tuple[str, int, int]]
+) -> None:
+    """Each act that was changed, and each that is gone from the beginning, the middle or the end, is named; the others are not blamed."""
+    for number in range(4):
+        store.identities.write_user(UserRow(name=f"u{number}"), act(f"act {number}"))
+    with contextlib.closing(sqlite3.connect(store.folder.database, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER identity_acts_stay")
+        connection.execute("DROP TRIGGER identity_acts_hold")
+        connection.execute(sql)
+        verdict = verify_acts(connection)
+
+    assert [(one.kind, one.act, one.noticed_at) for one in verdict.breaks] == found
+    assert all(one.text for one in verdict.breaks)
+    assert verdict.holds is (not found)
+
+
+def test_more_harm_than_is_listed_is_counted(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verification names the first places, and counts the others."""
+    monkeypatch.setattr(acts, "BREAKS_LISTED_MAX", 2)
+    for number in range(6):
+        store.identities.write_user(UserRow(name=f"u{number}"), act(f"act {number}"))
+    with contextlib.closing(sqlite3.connect(store.folder.database, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER identity_acts_hold")
+        connection.execute("UPDATE identity_acts SET by = 'user:ben' WHERE id > 1")
+        verdict = verify_acts(connection)
+
+    assert ([one.act for one in verdict.breaks], verdict.breaks_more, verdict.acts) == ([2, 3], 3, 6)
+
+
+def test_a_database_from_before_the_record_has_no_acts() -> None:
+    """In a database that is older than the record, none is missed."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"PRAGMA user_version = {acts.KEPT_SINCE_VERSION - 1}")
+        verdict = verify_acts(connection)
+
+    assert (verdict.acts, verdict.holds) == (0, True)
 
 
 def test_acts_come_in_pages(store: SqliteStore) -> None:

@@ -13,12 +13,16 @@ from towpath.cli import exit_codes, parameters
 from towpath.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from towpath.app import App
     from towpath.observe.audit import Act
+    from towpath.store.acts import ActsVerdict
     from towpath.store.chain import Verdict
-    from towpath.store.contract import RunNumber, RunRow
+    from towpath.store.contract import IdentityAct, RunNumber, RunRow
 
 ACTS_DEFAULT = 50
 ACTS_MAX = 100_000
+PEOPLE_PAGE = 500
+"""Acts about people that are read at once."""
 
 
 @click.group()
@@ -40,20 +44,38 @@ def command() -> None:
     metavar="N",
     help="How many acts, the newest.",
 )
+@click.option(
+    "--people",
+    is_flag=True,
+    help="Instead of runs: what was done to users, tokens, sessions, login links and versions.",
+)
 @parameters.json_option("One JSON object for each act.")
 @pass_session
 def log(
-    session: Session, *, run: str | None, by: str | None, since: str | None, last: int, as_json: bool
+    session: Session,
+    *,
+    run: str | None,
+    by: str | None,
+    since: str | None,
+    last: int,
+    people: bool,
+    as_json: bool,
 ) -> int:
     """List who started, approved, rejected, cancelled, signalled what, with their reasons; of one RUN, or of all.
 
-    The oldest act comes first. Every act is an event of its run: `tow show RUN` tells it among the rest.
+    The oldest act comes first. Every act is an event of its run: `tow show RUN` tells it among the rest. With --people: who let whom in,
+    made and revoked which tokens, signed in and out, decided on which version.
     """
+    from towpath.errors import Refused
     from towpath.observe import audit
 
+    if people and run is not None:
+        raise Refused("what was done to people is no part of a run", help="leave out RUN, or --people")
     app = session.app()
     after = 0 if since is None else _moment(since, app.now())
     actor = None if by is None else by if ":" in by else f"user:{by}"
+    if people:
+        return _people(session, app, by=actor, after=after, last=last, as_json=as_json)
     found: Iterator[tuple[RunNumber, Act]]
     if run is not None:
         row = app.reader.run(run)
@@ -72,6 +94,48 @@ def log(
     else:
         session.out.show(*_table(acts, width=session.out.width, now=app.now()))
     return exit_codes.OK
+
+
+def _people(session: Session, app: App, *, by: str | None, after: int, last: int, as_json: bool) -> int:
+    """What was done to users, tokens, sessions, login links and versions, the oldest first."""
+    from towpath.cli.views import facts
+    from towpath.cli.views.lines import line, safe, table
+    from towpath.observe import words
+    from towpath.server.shapes.identities import identity_act_object
+
+    fitting = (act for act in _people_newest_first(app, after) if by in (None, act.by))
+    acts = list(itertools.islice(fitting, last))[::-1]
+    if as_json:
+        for act in acts:
+            click.echo(facts.json_line(identity_act_object(act)))
+        return exit_codes.OK
+    if not acts:
+        session.out.say("nobody did anything" + (" that fits" if by or after else " yet"))
+        return exit_codes.OK
+    now = app.now()
+    head = tuple(line((title, "dim")) for title in ("WHEN", "WHO", "DID", "WHAT", ""))
+    rows = [
+        (
+            line((words.moment(act.at, now=now), "dim")),
+            line(safe(act.by.removeprefix("user:"))),
+            line(safe(act.did)),
+            line((safe(act.about), "name")),
+            line((safe(" ".join(act.text.split())), "dim")),
+        )
+        for act in acts
+    ]
+    session.out.show(*table([head, *rows], width=session.out.width))
+    return exit_codes.OK
+
+
+def _people_newest_first(app: App, after: int) -> Iterator[IdentityAct]:
+    """The acts since a moment, page by page."""
+    page = app.store.identities.acts(rows_max=PEOPLE_PAGE)
+    while page:
+        for act in page:
+            if act.at >= after:
+                yield act
+        page = app.store.identities.acts(before=page[-1].number, rows_max=PEOPLE_PAGE)
 
 
 def _moment(text: str, now: int) -> int:
@@ -144,11 +208,14 @@ LOUD = frozenset({"broke the glass", "rejected", "cancelled", "rolled back", "ga
 def verify(session: Session, *, anchor: str | None, database: Path | None, as_json: bool) -> int:
     """Check that no record of the journal was changed, removed or added afterwards, and say where one was.
 
+    So is the record of what was done to users, tokens, sessions, login links and versions (`tow audit log --people`).
+
     Every record carries a digest of itself and of the one before it. Whoever can write the database can also make all digests anew: keep
     the anchor that this prints somewhere else, and verify against it.
     """
     from towpath.errors import Refused
     from towpath.store import chain
+    from towpath.store.acts import verify_acts
     from towpath.store.connections import connect, explained
 
     wanted = None if anchor is None else chain.read_anchor(anchor)
@@ -164,14 +231,16 @@ def verify(session: Session, *, anchor: str | None, database: Path | None, as_js
     with explained(database):
         connection = connect(database, read_only=True)
         try:
-            verdict = chain.verify(connection, wanted)
+            verdict, acts = chain.verify(connection, wanted), verify_acts(connection)
         finally:
             connection.close()
     if as_json:
-        _verdict_as_json(verdict)
+        _verdict_as_json(verdict, acts)
     else:
         _say(session, verdict)
-    return exit_codes.OK if verdict.holds else exit_codes.FAILED
+        _say_acts(session, acts)
+        _say_anchor(session, verdict)
+    return exit_codes.OK if verdict.holds and acts.holds else exit_codes.FAILED
 
 
 def _say(session: Session, verdict: Verdict) -> None:
@@ -199,12 +268,33 @@ def _say(session: Session, verdict: Verdict) -> None:
                 "dim",
             )
         )
+
+
+def _say_acts(session: Session, verdict: ActsVerdict) -> None:
+    from towpath.observe import words
+    from towpath.server.shapes import moments
+
+    out = session.out
+    for found in verdict.breaks:
+        when = f" ({moments.stamp(found.at)})" if found.at else ""
+        out.say(("✗ ", "bad"), (f"people, act {found.act}", "name"), (when, "dim"), f"  {found.text}")
+    if verdict.breaks_more:
+        out.say(f"… and {verdict.breaks_more:,} more")
+    counted = f"{words.counted(verdict.acts, 'act')} on users, tokens, sessions, links and versions"
+    if verdict.holds:
+        out.say(("✓ ", "good"), f"{counted}: nothing was changed or removed")
+    else:
+        out.say(("✗ ", "bad"), f"{counted}: the record is not what was written")
+
+
+def _say_anchor(session: Session, verdict: Verdict) -> None:
     if verdict.anchor is not None:
-        out.say(("keep elsewhere: ", "dim"), (f"tow audit verify --anchor {verdict.anchor}", "command"))
+        anchored = f"tow audit verify --anchor {verdict.anchor}"
+        session.out.say(("keep elsewhere: ", "dim"), (anchored, "command"))
 
 
-def _verdict_as_json(verdict: Verdict) -> None:
+def _verdict_as_json(verdict: Verdict, acts: ActsVerdict) -> None:
     from towpath.cli.views import facts
     from towpath.server.shapes import audit as shapes
 
-    click.echo(facts.json_line(shapes.verdict_object(verdict)))
+    click.echo(facts.json_line(shapes.verdict_object(verdict, acts)))

@@ -8,11 +8,11 @@ before, so that one who changes, removes or inserts an act has to make all later
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 from towpath.errors import LimitExceeded
+from towpath.store.acts import NO_LINK, linked, verify_acts
 from towpath.store.connections import transaction
 from towpath.store.contract import (
     IDENTITY_ACTS_MAX,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _SQL = queries("identities")
 _LAST = 2**63 - 1
-_NO_LINK = bytes(hashlib.sha256().digest_size)
-"""What the first act is linked to."""
 
 
 class SqliteIdentities:
@@ -199,17 +197,8 @@ class SqliteIdentities:
 
     def broken_act(self) -> int | None:
         """The number of the first act that is not what was written, or that follows on one that is gone; None where all hold."""
-        link, number = _NO_LINK, 0
-        while page := self._rows("acts_in_order", number, IDENTITY_ACTS_MAX):
-            for *values, written in page:
-                act = _act(tuple(values))
-                link = _linked(link, act)
-                # Numbers of an append-only table have no gaps: a transaction that fails gives its number back.
-                if link != written or act.number != number + 1:
-                    return act.number
-                number = act.number
-        given = self._rows("acts_given")
-        return number + 1 if given and given[0][0] != number else None
+        with self._desk.connection() as connection:
+            return verify_acts(connection).noticed_at
 
     def has_done(self, did: str) -> bool:
         """Whether anybody has ever done this."""
@@ -234,13 +223,9 @@ class SqliteIdentities:
 def note_act(connection: sqlite3.Connection, act: IdentityAct) -> None:
     """Add an act, linked to the one before."""
     last = connection.execute(_SQL["last_link"]).fetchone()
-    link = _linked(_NO_LINK if last is None else last[0], act)
+    before = NO_LINK if last is None else last[0]
+    link = linked(before, (act.at, act.by, act.did, act.about, act.text))
     connection.execute(_SQL["add_act"], (act.at, act.by, act.did, act.about, act.text, link))
-
-
-def _linked(before: bytes, act: IdentityAct) -> bytes:
-    said = json.dumps([act.at, act.by, act.did, act.about, act.text], ensure_ascii=False).encode()
-    return hashlib.sha256(before + said).digest()
 
 
 def _user(row: Row) -> UserRow:

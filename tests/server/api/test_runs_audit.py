@@ -11,6 +11,7 @@ from server_support import TestServer as Server
 from server_support import server_in, write_project
 
 from towpath.observe import audit
+from towpath.store.contract import IdentityAct, UserRow
 
 RELEASE = """
 name: release
@@ -160,6 +161,39 @@ async def test_the_record_is_verified(tmp_path: Path) -> None:
 
     assert (before["holds"], anchored["holds"], after["holds"]) == (True, True, False)
     assert (after["breaks"][0]["run"], after["breaks"][0]["record"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "act"),
+    [
+        ("UPDATE identity_acts SET by = 'user:eve' WHERE id = 1", "changed", 1),
+        ("DELETE FROM identity_acts WHERE id = 1", "missing", 1),
+        ("DELETE FROM identity_acts WHERE id = 2", "cut", 2),
+    ],
+)
+async def test_the_record_of_people_is_verified(tmp_path: Path, sql: str, kind: str, act: int) -> None:
+    """An act about access that was changed, removed or cut off is named beside the journal, which holds."""
+    write_project(tmp_path, {"hello": HELLO}, project=LIMITED)
+    async with server_in(tmp_path) as server:
+        for name in ("eve", "fay"):
+            done = IdentityAct(at=1, by="user:ada", did="added a user", about=f"user:{name}")
+            server.app.store.identities.write_user(UserRow(name=name), done)
+        before = await get(server, "/audit/verify")
+        with server.app.store.requests._desk.connection() as connection:
+            connection.execute("DROP TRIGGER identity_acts_stay")
+            connection.execute("DROP TRIGGER identity_acts_hold")
+            connection.execute(sql)
+        after = await get(server, "/audit/verify")
+        page = (await server.client.get("/audit/verify", headers=server.as_("ada"))).text
+
+    assert (before["holds"], before["access"]) == (
+        True,
+        {"holds": True, "acts": 2, "breaks": [], "breaks_more": 0},
+    )
+    assert (after["holds"], after["breaks"], after["access"]["holds"]) == (False, [], False)
+    assert [(one["kind"], one["act"]) for one in after["access"]["breaks"]] == [(kind, act)]
+    assert "The record was changed" in page
+    assert f"<li>act {act}: " in page
 
 
 async def test_a_rehearsal_starts_nothing(tmp_path: Path) -> None:

@@ -248,6 +248,7 @@ async def test_the_audit_record_is_listed_and_verified(tmp_path: Path) -> None:
     assert "hello #1" in odd
     assert "Users, tokens, sessions" in access
     assert "The record holds" in verdict
+    assert "0 acts on" in verdict
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from towpath.cli.remote.reader import (
     HERE_HELP,
     ReadOnly,
     RemoteEvents,
+    RemoteIdentities,
     RemoteLog,
     RemoteOutbox,
     RemoteOwners,
@@ -188,6 +189,7 @@ class RemoteStore(ReadOnly):
         self.owners = RemoteOwners(wire)
         self.outbox = RemoteOutbox(wire)
         self.events = RemoteEvents(wire)
+        self.identities = RemoteIdentities(wire)
 
 
 class Silent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from towpath.store.contract import (
     EventFilter,
     EventId,
     EventRow,
+    IdentityAct,
     Life,
     OwnerId,
     OwnerRow,
@@ -225,6 +227,54 @@ class RemoteEvents(ReadOnly):
             "events", tuple[EventRow, ...], where=_text(where or EventFilter())
         )
         return found
+
+
+class RemoteIdentities(ReadOnly):
+    """What was done to users, tokens, sessions, login links and versions, to read."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def acts(self, *, before: int | None = None, rows_max: int = 100) -> tuple[IdentityAct, ...]:
+        """List what was done, the newest first, one page."""
+        place = {} if before is None else {"before": before}
+        page = msgspec.json.decode(
+            self._wire.get("/api/v1/users/acts", limit=rows_max, **place), type=_ActPage
+        )
+        return tuple(
+            IdentityAct(
+                number=one.number,
+                at=_micros(one.at),
+                by=one.by,
+                did=one.did,
+                about=one.about,
+                text=one.text,
+            )
+            for one in page.items
+        )
+
+
+class _ToldAct(msgspec.Struct, frozen=True):
+    """An act as the API tells it."""
+
+    number: int
+    at: datetime.datetime
+    by: str
+    did: str
+    about: str
+    text: str
+
+
+class _ActPage(msgspec.Struct, frozen=True):
+    """Some acts as the API tells them."""
+
+    items: list[_ToldAct]
+
+
+def _micros(moment: datetime.datetime) -> int:
+    """Microseconds since 1970."""
+    since = moment - datetime.datetime.fromtimestamp(0, tz=datetime.UTC)
+    return since // datetime.timedelta(microseconds=1)
 
 
 class RemoteLog:

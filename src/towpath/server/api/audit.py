@@ -19,6 +19,7 @@ from towpath.server.call import Asked, Call, target_of
 from towpath.server.routing import Routes
 from towpath.server.shapes import audit as shapes
 from towpath.store import chain
+from towpath.store.acts import verify_acts
 from towpath.store.connections import connect, explained
 from towpath.store.contract import RunNumber, RunRow
 
@@ -69,6 +70,24 @@ class Break(Told):
     text: str = Field(description="What is wrong, in words.")
 
 
+class AccessBreak(Told):
+    """A place at which the record of users, tokens, sessions, links and versions is not what was written."""
+
+    kind: Literal["changed", "missing", "cut"] = Field(description="What is wrong.")
+    act: int = Field(description="The act that was changed, or the first one that is gone.")
+    at: str | None = Field(description="When the act was written at which it shows, as that says.")
+    text: str = Field(description="What is wrong, in words.")
+
+
+class AccessVerification(Told):
+    """What a verification of the record of users, tokens, sessions, links and versions found."""
+
+    holds: bool = Field(description="Whether no act was changed or removed.")
+    acts: int = Field(description="Acts that were read.")
+    breaks: list[AccessBreak] = Field(description="Where it does not hold, the first hundred places.")
+    breaks_more: int = Field(description="How many more there are.")
+
+
 class Verification(Told):
     """What a verification of the whole record found."""
 
@@ -85,6 +104,9 @@ class Verification(Told):
     access_break: int | None = Field(
         default=None,
         description="The first act about access that is not what was written, or follows on one that is gone.",
+    )
+    access: AccessVerification = Field(
+        description="The record of what was done to users, tokens, sessions, links and versions."
     )
 
 
@@ -145,7 +167,7 @@ def verify_audit(
         ),
     ] = None,
 ) -> Verification:
-    """Check that no record of the journal was changed, removed or added afterwards. It reads the whole journal; one at a time."""
+    """Check that no record of a run and no act about access was changed or removed afterwards. It reads everything; one at a time."""
     call.allow("audit.view", ANYTHING)
     wanted = None if anchor is None else chain.read_anchor(anchor)
     database = call.app.folder.database
@@ -155,14 +177,12 @@ def verify_audit(
         with explained(database):
             connection = connect(database, read_only=True)
             try:
-                verdict = chain.verify(connection, wanted)
+                verdict, acts = chain.verify(connection, wanted), verify_acts(connection)
             finally:
                 connection.close()
     finally:
         _verifying.release()
-    broken = call.app.store.identities.broken_act()
-    told = {**shapes.verdict_object(verdict), "access_break": broken}
-    return Verification.model_validate({**told, "holds": verdict.holds and broken is None})
+    return Verification.model_validate(shapes.verdict_object(verdict, acts))
 
 
 class _Rows:

@@ -6,6 +6,7 @@ from typing import Any
 
 from towpath.observe.audit import Act
 from towpath.server.shapes.moments import stamp
+from towpath.store.acts import ActsVerdict
 from towpath.store.chain import Verdict
 from towpath.store.contract import RunRow
 
@@ -27,10 +28,10 @@ def act_object(row: RunRow, act: Act) -> Object:
     }
 
 
-def verdict_object(verdict: Verdict) -> Object:
-    """What a verification of the record found."""
+def verdict_object(verdict: Verdict, acts: ActsVerdict) -> Object:
+    """What a verification found: of the journal of runs, and of the record of users, tokens, sessions, links and versions."""
     return {
-        "holds": verdict.holds,
+        "holds": verdict.holds and acts.holds,
         "runs": verdict.runs,
         "records": verdict.records,
         "unlinked": verdict.unlinked,
@@ -47,4 +48,19 @@ def verdict_object(verdict: Verdict) -> Object:
             for found in verdict.breaks
         ],
         "breaks_more": verdict.breaks_more,
+        "access_break": acts.noticed_at,
+        "access": {
+            "holds": acts.holds,
+            "acts": acts.acts,
+            "breaks": [
+                {
+                    "kind": found.kind,
+                    "act": found.act,
+                    "at": stamp(found.at) if found.at else None,
+                    "text": found.text,
+                }
+                for found in acts.breaks
+            ],
+            "breaks_more": acts.breaks_more,
+        },
     }

@@ -113,8 +113,14 @@ INSERT INTO identity_acts (at, by, did, about, text, link) VALUES (?, ?, ?, ?, ?
 SELECT id, at, by, did, about, text FROM identity_acts WHERE id < ? ORDER BY id DESC LIMIT ?;
 
 -- name: acts_in_order
--- What was done, in order, with the links.
-SELECT id, at, by, did, about, text, link FROM identity_acts WHERE id > ? ORDER BY id LIMIT ?;
+-- What was done, in order, as bytes, with the links and the last number that was given at that moment.
+SELECT id, at, CAST(by AS BLOB), CAST(did AS BLOB), CAST(about AS BLOB), CAST(text AS BLOB), link,
+  (SELECT seq FROM sqlite_sequence WHERE name = 'identity_acts')
+FROM identity_acts ORDER BY id;
+
+-- name: acts_are_kept
+-- Whether there is a record of acts at all.
+SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'identity_acts');
 
 -- name: acts_given
 -- The last number that an act was given, there or gone.
