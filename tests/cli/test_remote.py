@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import stat
@@ -18,7 +19,7 @@ from towpath.cli.remote import servers
 from towpath.cli.remote.wire import Wire, check_url, error_of
 from towpath.errors import Refused, TowpathError
 from towpath.server.shapes import rows
-from towpath.store.contract import RunNumber
+from towpath.store.contract import EventId, RunNumber
 
 HELLO = """
 name: hello
@@ -44,10 +45,23 @@ name: fails
 steps:
   - {id: break, run: echo out of order; exit 3}
 """
+HOOKED = """
+name: hooked
+on:
+  - webhook: {path: /otter, unsafe_unverified: true}
+steps:
+  - {id: greet, run: echo hello}
+"""
 SERVICE = """
   service_accounts: {deployer: {title: The pipeline, owner: "user:ben"}}
 """
-WORKFLOWS = {"hello": HELLO, "asks": ASKS.replace("environment: ''\n", ""), "waits": WAITS, "fails": FAILS}
+WORKFLOWS = {
+    "hello": HELLO,
+    "asks": ASKS.replace("environment: ''\n", ""),
+    "waits": WAITS,
+    "fails": FAILS,
+    "hooked": HOOKED,
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +71,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     write_project(folder, WORKFLOWS, project=PROJECT + SERVICE)
     with elsewhere(folder) as found:
         yield found
+
+
+@pytest.fixture
+def deciding(served: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server decides about events as soon as one has arrived."""
+    server, tasks = served.server, set()
+
+    def wake(part: str) -> None:
+        assert part == "events"
+        task = asyncio.get_running_loop().create_task(server.app.decider(server.engine).work())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    monkeypatch.setattr(server.parts.pulse, "wake", wake)
 
 
 @pytest.fixture
@@ -202,6 +230,45 @@ def test_secrets_go_to_the_server_and_do_not_come_back(
     assert there.server.app.sealed_secrets.list() == ()
 
 
+@pytest.mark.usefixtures("deciding")
+def test_events_are_handed_in_and_replayed_over_http(
+    there: Elsewhere, tow: Tow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server decides what an event starts, the run is watched here, and a replay starts nothing twice."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"x": 1}')))
+    added = tow("events", "add", "-", "--source", "webhook/otter", "--plain")
+    event = added.out.split()[1]
+    replayed = tow("events", "replay", event, "--plain")
+    as_json = tow("events", "replay", event, "--json")
+    with there.app() as app:
+        runs = [row for row in app.reader.runs() if row.workflow == "hooked"]
+        headers = app.store.events.event(EventId(int(event))).headers
+
+    assert added.code == exit_codes.OK, added.err
+    assert f"run {runs[0].number} started" in added.out
+    assert "succeeded" in added.out
+    assert headers["handed-in-by"] == "user:ada"
+    assert replayed.code == exit_codes.OK, replayed.err
+    assert f"run {runs[0].number} had started before" in replayed.out
+    assert json.loads(as_json.out)["reactions"][0]["existing"] is True
+    assert len(runs) == 1
+
+
+@pytest.mark.usefixtures("deciding")
+def test_the_same_delivery_is_handed_in_once_over_http(there: Elsewhere, tow: Tow) -> None:
+    """What the sender's own id tells is the same event is not taken in again, and nothing is watched."""
+    assert there.url
+    Path("push.json").write_text('{"ref": "refs/heads/main", "repository": {"full_name": "a/b"}}')
+    words = ["--header", "X-GitHub-Event=push", "--header", "X-GitHub-Delivery=d1"]
+    first, second = (tow("events", "add", "push.json", "--source", "github", *words) for _ in range(2))
+    kept = tow("events", "add", "push.json", "--source", "github", *words, "--no-run")
+
+    assert [said.code for said in (first, second, kept)] == [exit_codes.OK] * 3, first.err
+    assert "was here already" not in first.out
+    assert "was here already" in second.out
+    assert len(kept.out.splitlines()) == 1
+
+
 def test_tokens_are_made_and_made_void_over_http(there: Elsewhere, tow: Tow) -> None:
     """A token is printed this once, acts for whom it was made, and is void when that is said, by its id or by itself."""
     plain = tow("tokens", "create", "ci", "--expires", "7d")
@@ -250,7 +317,9 @@ def test_people_are_shut_out_and_let_in_over_http(there: Elsewhere, tow: Tow) ->
     assert link.out.startswith(f"{there.url}/login?link=")
     assert "works once, for 2h; for nobody but cy" in link.err
     with there.app() as app:
-        done = [(one.by, one.did) for one in app.store.identities.acts(rows_max=100) if "cy" in one.about]
+        done = [
+            (one.by, one.did) for one in app.store.identities.acts(rows_max=100) if one.about == "user:cy"
+        ]
     assert set(done) == {
         ("user:ada", "disabled a user"),
         ("user:ada", "enabled a user"),
@@ -298,6 +367,11 @@ def test_a_user_is_added_over_http(
         (("users", "disable", "nobody"), "ada", exit_codes.NOT_FOUND, "nobody is known as"),
         (("users", "add", "dora"), "ada", exit_codes.REFUSED, "towpath.yaml names the people"),
         (("users", "link", "ben", "--as", "ben"), "ada", exit_codes.REFUSED, "you are user:ada"),
+        (("events", "replay", "7777"), "ada", exit_codes.NOT_FOUND, "7777"),
+        (("events", "replay", "x"), "ada", exit_codes.USAGE, "an event has a number"),
+        (("events", "add", "nothing", "--source", "github"), "ada", exit_codes.REFUSED, "cannot be read"),
+        (("events", "add", "local.yaml", "--source", "nothing"), "ada", exit_codes.NOT_FOUND, "no source"),
+        (("events", "add", "local.yaml", "--source", "github"), "vic", exit_codes.REFUSED, "event.add"),
         (("gc",), "ada", exit_codes.REFUSED, "on the server's own machine"),
         (("up",), "ada", exit_codes.REFUSED, "on the server's own machine"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath.app import App
+    from towpath.cli.remote.app import RemoteApp
     from towpath.cli.views.lines import Line, Role
     from towpath.engines.contract import Engine
     from towpath.engines.embedded import EmbeddedEngine
     from towpath.store.contract import EventId, EventRow, Reaction, RunNumber
+    from towpath.triggers.inbox import Receipt
 
 ROWS_DEFAULT = 20
 ROWS_MAX = 1_000
@@ -145,18 +147,33 @@ def add(
     `tow run` does.
     """
     from towpath.cli.views.lines import safe
-    from towpath.triggers.by_hand import handed_in
 
     app = session.app()
     app.folder.make()
-    received = handed_in(body_of(file), source=source, headers=headers_of(headers), at=app.now())
-    receipt = app.inbox.keep(received)
+    receipt = _kept(app, body_of(file), source=source, headers=headers_of(headers))
     if not as_json:
         known = "was here already: " if receipt.existing else ""
         session.out.say(f"event {receipt.event}  ", (known, "warn"), safe(receipt.title))
     if no_run:
         return exit_codes.OK
-    return _decide(session, receipt.event, command=f"tow events add {source}", style=(as_json, plain, no_ask))
+    return _decide(
+        session,
+        receipt.event,
+        command=f"tow events add {source}",
+        style=(as_json, plain, no_ask),
+        is_new=not receipt.existing,
+    )
+
+
+def _kept(app: App, body: bytes, *, source: str, headers: dict[str, str]) -> Receipt:
+    """Takes an event in, here or on the server that was named."""
+    if app.serves_elsewhere:
+        from towpath.cli.remote import handing_in
+
+        return handing_in.hand_in(cast("RemoteApp", app), body, source=source, headers=headers)
+    from towpath.triggers.by_hand import handed_in
+
+    return app.inbox.keep(handed_in(body, source=source, headers=headers, at=app.now()))
 
 
 @command.command("replay")
@@ -170,15 +187,30 @@ def replay(session: Session, *, event: str, as_json: bool, plain: bool, no_ask: 
     """
     app = session.app()
     row = _row(app, event)
-    app.store.events.again(row.id)
+    if app.serves_elsewhere:
+        from towpath.cli.remote import handing_in
+
+        handing_in.replay(cast("RemoteApp", app), row.id)
+    else:
+        app.store.events.again(row.id)
     return _decide(session, row.id, command=f"tow events replay {row.id}", style=(as_json, plain, no_ask))
 
 
 # --- deciding --------------------------------------------------------------------------------------------------
 
 
-def _decide(session: Session, event: EventId, *, command: str, style: tuple[bool, bool, bool]) -> int:
-    """Decides about everything that waits, says what came of one event, and watches the runs that it started."""
+def _decide(
+    session: Session,
+    event: EventId,
+    *,
+    command: str,
+    style: tuple[bool, bool, bool],
+    is_new: bool = True,
+) -> int:
+    """Decides about everything that waits, says what came of one event, and watches the runs that it started.
+
+    A server decides by itself: there only what is new to it, *is_new*, may start something just now.
+    """
     from towpath.cli.views import facts
     from towpath.cli.watching import foreground
     from towpath.server.shapes.events import event_object
@@ -187,13 +219,18 @@ def _decide(session: Session, event: EventId, *, command: str, style: tuple[bool
     as_json, plain, no_ask = style
 
     async def begin(engine: Engine) -> RunNumber:
-        decided = await app.decider(_embedded(engine)).work()
-        row = app.store.events.event(event)
+        if app.serves_elsewhere:
+            from towpath.cli.remote import handing_in
+
+            row, is_decided = await handing_in.decided(cast("RemoteApp", app), event), is_new
+        else:
+            is_decided = event in await app.decider(_embedded(engine)).work()
+            row = app.store.events.event(event)
         if as_json:
             click.echo(facts.json_line(event_object(row)))
         else:
             session.out.show(*(_reaction_line(one) for one in row.reactions), *_because_lines(row))
-        followed = _followed(row.reactions) if event in decided else None
+        followed = _followed(row.reactions) if is_decided else None
         if followed is None:
             raise _NothingToFollow
         return followed
