@@ -138,6 +138,11 @@ def test_the_same_is_printed_here_and_there(
         ["tokens"],
         ["tokens", "--all", "--json"],
         ["tokens", "list", "--all", "--for", "service:deployer"],
+        ["run", "hello", "-i", "who=you", "--dry-run"],
+        ["run", "hello", "--dry-run", "--json"],
+        ["run", "hello", "--dry-run", "--no-reads"],
+        ["run", "asks", "--dry-run"],
+        ["run", "fails", "--dry-run", "--json"],
         ["trigger", "next"],
         ["show", "7777"],
         ["show", ""],
@@ -228,6 +233,23 @@ def test_secrets_go_to_the_server_and_do_not_come_back(
     assert "hush-hush" not in kept.out + listed.out
     assert json.loads(listed.out)["name"] == "TOKEN"
     assert there.server.app.sealed_secrets.list() == ()
+
+
+def test_a_plan_of_the_server_holds_a_start_to_it(there: Elsewhere, tow: Tow) -> None:
+    """A plan is rehearsed by the server and kept here; a start with it runs there, and a plan of something else starts nothing."""
+    saved = tow("run", "hello", "-i", "who=you", "--dry-run", "--save", "plan.json")
+    started = tow("run", "--plan", "plan.json", "--plain")
+    told = json.loads(Path("plan.json").read_text())
+    Path("plan.json").write_text(json.dumps({**told, "digest": "another", "text": "another"}))
+    refused = tow("run", "--plan", "plan.json", "--plain")
+    with there.app() as app:
+        last = app.reader.run("last")
+
+    assert saved.code == exit_codes.OK, saved.err
+    assert started.code == exit_codes.OK, started.err
+    assert "hello you" in started.out
+    assert f"#{last.number}" in started.out or f"run {last.number}" in started.out + started.err
+    assert (refused.code, "out of date" in refused.err) == (exit_codes.REFUSED, True)
 
 
 @pytest.mark.usefixtures("deciding")
@@ -357,7 +379,9 @@ def test_a_user_is_added_over_http(
         (("run", "nothing"), "ada", exit_codes.NOT_FOUND, "no workflow 'nothing'"),
         (("run", "hello", "-i", "when=now"), "ada", exit_codes.USAGE, "`when` is not an input"),
         (("run", "local.yaml"), "ada", exit_codes.REFUSED, "without --server"),
-        (("run", "hello", "--dry-run"), "ada", exit_codes.REFUSED, "without --server"),
+        (("run", "local.yaml", "--dry-run"), "ada", exit_codes.REFUSED, "without --server"),
+        (("run", "hello", "--dry-run", "-i", "when=now"), "ada", exit_codes.USAGE, "`when` is not an input"),
+        (("run", "hello", "--dry-run"), "vic", exit_codes.REFUSED, "run.start"),
         (("audit", "verify"), "ada", exit_codes.REFUSED, "without --server"),
         (("tokens", "create", "x", "--for", "ben"), "ada", exit_codes.REFUSED, "is made by user:ben alone"),
         (("tokens", "create", "x", "--scope", "run.nothing"), "ada", exit_codes.REFUSED, "no permission"),

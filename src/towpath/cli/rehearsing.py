@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import click
 
@@ -17,6 +17,7 @@ from towpath.errors import Refused
 from towpath.trials import rehearsing
 
 if TYPE_CHECKING:
+    from towpath.cli.remote.app import RemoteApp
     from towpath.cli.session import Session
     from towpath.engines.contract import StartRequest
 
@@ -86,8 +87,13 @@ def _diff_role(row: str) -> Role:
 def _found(session: Session, request: StartRequest, *, looks: bool) -> RehearsedRun:
     """What the run would do; meanwhile a terminal is told what is looked at."""
     err = session.err
+    app = session.app()
+    if app.serves_elsewhere:
+        from towpath.cli.remote.rehearsing import rehearse as rehearse_there
+
+        return rehearse_there(cast("RemoteApp", app).wire, request, looks=looks)
     if not err.is_terminal:
-        return rehearsing.rehearse_now(session.app(), request, looks=looks)
+        return rehearsing.rehearse_now(app, request, looks=looks)
 
     def announce(path: str) -> None:
         looking = clip(line((f"looking at {safe(path)} …", "dim")), err.width - 1)
@@ -95,7 +101,7 @@ def _found(session: Session, request: StartRequest, *, looks: bool) -> Rehearsed
         err.stream.flush()
 
     try:
-        return rehearsing.rehearse_now(session.app(), request, looks=looks, announce=announce)
+        return rehearsing.rehearse_now(app, request, looks=looks, announce=announce)
     finally:
         err.stream.write(CLEAR_LINE)
         err.stream.flush()

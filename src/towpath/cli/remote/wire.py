@@ -65,12 +65,17 @@ class Wire:
         """What a route answers; raises what the server refused with, or Unreachable."""
         return self._answer("GET", path, params=query)
 
-    def post(self, path: str, body: object = None, *, key: str | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Has something done, once, however often the request has to be sent; gives the answer."""
+    def post(
+        self, path: str, body: object = None, *, key: str | None = None, seconds: float = ANSWER_SECONDS
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Has something done, once, however often the request has to be sent; gives the answer, which may take *seconds*."""
+        timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         for left in reversed(range(POST_TRIES)):
             try:
-                answer = self._answer("POST", path, content=rows.encode(body or {}), headers=headers)
+                answer = self._answer(
+                    "POST", path, content=rows.encode(body or {}), headers=headers, timeout=timeout
+                )
             except Unreachable:
                 if not left:
                     raise
