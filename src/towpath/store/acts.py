@@ -128,7 +128,7 @@ def _cut(last: int, given: int) -> ActBreak:
 
 
 def _acts(first: int, last: int) -> str:
-    return f"act {first} is" if first == last else f"acts {first} to {last} are"
+    return "the act is" if first == last else f"acts {first} to {last} are"
 
 
 def _moment(at: object) -> int:
