@@ -19,6 +19,7 @@ from towpath.cli.remote import servers
 from towpath.cli.remote.wire import Wire, check_url, error_of
 from towpath.errors import Refused, TowpathError
 from towpath.server.shapes import rows
+from towpath.store import acts, chain
 from towpath.store.contract import EventId, RunNumber
 
 HELLO = """
@@ -143,6 +144,8 @@ def test_the_same_is_printed_here_and_there(
         ["run", "hello", "--dry-run", "--no-reads"],
         ["run", "asks", "--dry-run"],
         ["run", "fails", "--dry-run", "--json"],
+        ["audit", "verify"],
+        ["audit", "verify", "--json"],
         ["trigger", "next"],
         ["show", "7777"],
         ["show", ""],
@@ -233,6 +236,39 @@ def test_secrets_go_to_the_server_and_do_not_come_back(
     assert "hush-hush" not in kept.out + listed.out
     assert json.loads(listed.out)["name"] == "TOKEN"
     assert there.server.app.sealed_secrets.list() == ()
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_broken_record_is_told_over_http_as_it_is_here(
+    there: Elsewhere, tow: Tow, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """Where the record does not hold, the command says so with the same words and the same code."""
+    verdict = chain.Verdict(
+        runs=1,
+        records=2,
+        unlinked=3,
+        forgotten=4,
+        breaks=(
+            chain.Break(kind="changed", run=1, sequence=2, at=1_700_000_000_123_000, text="it was changed"),
+            chain.Break(kind="missing", run=2, text="it is gone"),
+        ),
+        breaks_more=1_234,
+        anchor=None,
+    )
+    broken = acts.ActBreak(
+        kind="missing", act=3, noticed_at=5, at=1_700_000_000_456_000, text="an act is gone"
+    )
+    about_people = acts.ActsVerdict(acts=9, breaks=(broken,), breaks_more=2)
+    monkeypatch.setattr(chain, "verify", lambda *_: verdict)
+    for place in ("towpath.server.api.audit.verify_acts", "towpath.store.acts.verify_acts"):
+        monkeypatch.setattr(place, lambda *_: about_people)
+    over_http = tow("audit", "verify", *words)
+    monkeypatch.delenv("TOW_SERVER")
+    here = tow("--project", str(there.folder), "audit", "verify", *words)
+
+    assert over_http == here
+    assert over_http.code == exit_codes.FAILED
+    assert "it was changed" in over_http.out
 
 
 def test_a_plan_of_the_server_holds_a_start_to_it(there: Elsewhere, tow: Tow) -> None:
@@ -382,7 +418,8 @@ def test_a_user_is_added_over_http(
         (("run", "local.yaml", "--dry-run"), "ada", exit_codes.REFUSED, "without --server"),
         (("run", "hello", "--dry-run", "-i", "when=now"), "ada", exit_codes.USAGE, "`when` is not an input"),
         (("run", "hello", "--dry-run"), "vic", exit_codes.REFUSED, "run.start"),
-        (("audit", "verify"), "ada", exit_codes.REFUSED, "without --server"),
+        (("audit", "verify"), "nobody", exit_codes.REFUSED, "may not"),
+        (("audit", "verify", "--anchor", "x"), "ada", exit_codes.REFUSED, "anchor"),
         (("tokens", "create", "x", "--for", "ben"), "ada", exit_codes.REFUSED, "is made by user:ben alone"),
         (("tokens", "create", "x", "--scope", "run.nothing"), "ada", exit_codes.REFUSED, "no permission"),
         (("tokens", "create", "x", "--expires", "900d"), "ada", exit_codes.REFUSED, "at most 366 days"),

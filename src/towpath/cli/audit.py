@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,6 +14,7 @@ from towpath.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from towpath.app import App
+    from towpath.cli.remote.app import RemoteApp
     from towpath.observe.audit import Act
     from towpath.store.acts import ActsVerdict
     from towpath.store.chain import Verdict
@@ -213,27 +214,7 @@ def verify(session: Session, *, anchor: str | None, database: Path | None, as_js
     Every record carries a digest of itself and of the one before it. Whoever can write the database can also make all digests anew: keep
     the anchor that this prints somewhere else, and verify against it.
     """
-    from towpath.errors import Refused
-    from towpath.store import chain
-    from towpath.store.acts import verify_acts
-    from towpath.store.connections import connect, explained
-
-    wanted = None if anchor is None else chain.read_anchor(anchor)
-    if database is None:
-        app = session.app()
-        if app.serves_elsewhere:
-            raise Refused(
-                "a record is verified where it lies, not where it is told",
-                help="use it on the server's own machine, without --server; `GET /api/v1/audit/verify` has the server do it",
-            )
-        _ = app.reader
-        database = app.folder.database
-    with explained(database):
-        connection = connect(database, read_only=True)
-        try:
-            verdict, acts = chain.verify(connection, wanted), verify_acts(connection)
-        finally:
-            connection.close()
+    verdict, acts = _verified(session, anchor, database)
     if as_json:
         _verdict_as_json(verdict, acts)
     else:
@@ -241,6 +222,28 @@ def verify(session: Session, *, anchor: str | None, database: Path | None, as_js
         _say_acts(session, acts)
         _say_anchor(session, verdict)
     return exit_codes.OK if verdict.holds and acts.holds else exit_codes.FAILED
+
+
+def _verified(session: Session, anchor: str | None, database: Path | None) -> tuple[Verdict, ActsVerdict]:
+    """What a verification finds in a database here; that of a server is read by the server."""
+    from towpath.store import acts, chain
+    from towpath.store.connections import connect, explained
+
+    wanted = None if anchor is None else chain.read_anchor(anchor)
+    if database is None:
+        app = session.app()
+        if app.serves_elsewhere:
+            from towpath.cli.remote import verifying
+
+            return verifying.verify(cast("RemoteApp", app).wire, anchor)
+        _ = app.reader
+        database = app.folder.database
+    with explained(database):
+        connection = connect(database, read_only=True)
+        try:
+            return chain.verify(connection, wanted), acts.verify_acts(connection)
+        finally:
+            connection.close()
 
 
 def _say(session: Session, verdict: Verdict) -> None:

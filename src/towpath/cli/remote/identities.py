@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,11 +11,10 @@ from towpath.server.identity import accounts, codes
 from towpath.server.identity import tokens as made_tokens
 from towpath.server.identity.accounts import USER, Account, RoleHeld
 from towpath.server.identity.codes import Kind
+from towpath.server.shapes.moments import micros_of
 from towpath.store.contract import TokenId, TokenRow
 
 HOUR_SECONDS: Final = 3600.0
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_MICRO: Final = datetime.timedelta(microseconds=1)
 Object = dict[str, Any]  # JSON
 
 
@@ -102,7 +100,7 @@ class ServedIdentities:
         return MadeLink(
             url=(told["address"] or self._wire.url) + told["path"],
             owner=told["owner"],
-            micros=_moment(told["ends_at"]) - _moment(told["made_at"]),
+            micros=micros_of(told["ends_at"]) - micros_of(told["made_at"]),
         )
 
 
@@ -117,9 +115,9 @@ def _token(told: Object) -> TokenRow:
         owner=told["owner"],
         name=told["name"],
         scope=tuple(told["scope"]),
-        made_at=_moment(told["made_at"]),
+        made_at=micros_of(told["made_at"]),
         made_by=told["made_by"],
-        expires_at=_moment(told["expires_at"]),
+        expires_at=micros_of(told["expires_at"]),
         last_used_at=_moment_or_none(told["last_used_at"]),
         revoked_at=_moment_or_none(told["revoked_at"]),
     )
@@ -149,9 +147,5 @@ def _role(told: Object) -> RoleHeld:
     )
 
 
-def _moment(stamp: str) -> int:
-    return (datetime.datetime.fromisoformat(stamp) - _EPOCH) // _MICRO
-
-
 def _moment_or_none(stamp: str | None) -> int | None:
-    return None if stamp is None else _moment(stamp)
+    return None if stamp is None else micros_of(stamp)

@@ -84,9 +84,11 @@ class Wire:
                 return json.loads(answer) if answer else None
         raise AssertionError
 
-    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Any other request; gives the answer."""
-        answer = self._answer(method, path, **({} if body is None else {"content": rows.encode(body)}))
+    def call(self, method: str, path: str, body: object = None, *, seconds: float = ANSWER_SECONDS) -> Any:  # noqa: ANN401 - JSON
+        """Any other request; gives the answer, which may take *seconds*."""
+        timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
+        content = {} if body is None else {"content": rows.encode(body)}
+        answer = self._answer(method, path, timeout=timeout, **content)
         return json.loads(answer) if answer else None
 
     def parts(self, path: str, **query: Any) -> Iterator[bytes]:  # noqa: ANN401 - httpx2's own
