@@ -22,6 +22,7 @@ from towpath.app import App, build
 from towpath.server.identity import tokens
 from towpath.server.running.holding import holder_of
 from towpath.settings import Settings
+from towpath.store.contract import PAGE_ROWS_MAX, RunFilter
 from towpath.store.folder import DataFolder
 from towpath.store.reader import SqliteReader
 from towpath.store.sqlite import open_reader
@@ -143,12 +144,15 @@ class Served:
         return {"Authorization": f"Bearer {made.text}"}
 
     def statuses(self) -> list[tuple[str, str]]:
-        """Every run with its status, oldest first."""
+        """Every run with its status, oldest first; of more than a page, the newest."""
         if not (self.data / "towpath.db").exists():
             return []
         if self._reader is None:
             self._reader = open_reader(self.data)
-        return [(row.workflow, row.summary.status) for row in reversed(self._reader.runs())]
+        return [
+            (row.workflow, row.summary.status)
+            for row in reversed(self._reader.runs(RunFilter(rows_max=PAGE_ROWS_MAX)))
+        ]
 
     def close(self) -> None:
         """Ends whatever is left."""
